@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+# Copyright (c) 2026 The Cairn authors
+"""Allocators and measuring: one run of one row under one allocator, and the interleaved series of a row.
+
+An allocator is put in front of a program from outside: Cairn by `cairn run`, the others by LD_PRELOAD of their soname,
+found by the dynamic linker. "glibc" preloads libc.so.6 itself, which changes nothing for most programs and gives
+glibc's malloc to those that Debian links against another one (redis-server against jemalloc). "stock" preloads
+nothing: for the Python group it is CPython as it comes, with pymalloc.
+
+Invariants: every allocator gets the same arguments and the same environment; the caller's LD_PRELOAD, PYTHONMALLOC and
+CAIRN_* are taken out; the runs of one row go in turns (A B C A B C ...), so that a noisy moment meets them all; a run
+that fails, times out or prints another answer than the first allocator's is a failure of its cell, never a number."""
+
+import os
+import signal
+import statistics
+import subprocess
+
+PYTHON_GROUP = "python"
+
+
+class Allocator:
+    def __init__(self, name, soname, package):
+        self.name = name
+        self.soname = soname
+        self.package = package
+
+
+PEERS = (
+    Allocator("glibc", "libc.so.6", "libc6"),
+    Allocator("mimalloc", "libmimalloc.so.2.0", "libmimalloc2.0"),
+    Allocator("jemalloc", "libjemalloc.so.2", "libjemalloc2"),
+    Allocator("tcmalloc", "libtcmalloc_minimal.so.4", "libtcmalloc-minimal4"),
+    Allocator("tbbmalloc", "libtbbmalloc_proxy.so.2", "libtbbmalloc2"),
+)
+CAIRN = Allocator("cairn", None, None)
+STOCK = Allocator("stock", None, None)
+
+
+def loadable(soname):
+    """True if the dynamic linker finds the library: it complains on stderr about one it cannot preload."""
+    probe = subprocess.run(
+        ["/bin/true"], env={**clean_environment(), "LD_PRELOAD": soname}, capture_output=True, check=False
+    )
+    return probe.returncode == 0 and not probe.stderr
+
+
+def clean_environment():
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("LD_PRELOAD", "PYTHONMALLOC", "PYTHONDEVMODE", "MALLOC_CONF") and not name.startswith("CAIRN_")
+    }
+    environment.update(PYTHONHASHSEED="0", LC_ALL="C")
+    return environment
+
+
+class Run:
+    """What one run used."""
+
+    def __init__(self, wall, user, system, peak_kib):
+        self.wall = wall
+        self.cpu = user + system
+        self.peak = peak_kib / 1024  # MiB
+
+
+class Cell:
+    """The counted runs of one row under one allocator, or why there are none."""
+
+    def __init__(self):
+        self.runs = []
+        self.failure = None
+
+    def values(self, measure):
+        return [getattr(run, measure) for run in self.runs]
+
+    def median(self, measure):
+        """The median, or None if the cell failed."""
+        return None if self.failure or not self.runs else statistics.median(self.values(measure))
+
+    def spread(self, measure):
+        """(highest - lowest) / median."""
+        values = self.values(measure)
+        middle = statistics.median(values)
+        return (max(values) - min(values)) / middle if middle else 0.0
+
+
+class Bench:
+    """Runs rows. `folder` is BUILD/bench, `cairn_command` the path of `cairn`, `timeout` seconds per run."""
+
+    def __init__(self, folder, cairn_command, launcher, timeout):
+        self.folder = folder
+        self.cairn_command = cairn_command
+        self.launcher = launcher
+        self.timeout = timeout
+
+    def command(self, allocator, words):
+        if allocator is CAIRN:
+            return [self.cairn_command, "run", "--", *words]
+        if allocator is STOCK:
+            return words
+        return [f"LD_PRELOAD={allocator.soname}", *words]
+
+    def run_once(self, allocator, words):
+        """Runs once; returns (Run, output) or raises RuntimeError with the reason."""
+        result_path = os.path.join(self.folder, f"result-{os.getpid()}")
+        process = subprocess.Popen(
+            [self.launcher, result_path, *self.command(allocator, words)],
+            env=clean_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            output, errors = process.communicate(timeout=self.timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise RuntimeError(f"no end after {self.timeout:g} s") from None
+        if process.returncode != 0:
+            raise RuntimeError(f"launcher: {errors.decode(errors='replace').strip()}")
+        with open(result_path, encoding="ascii") as file:
+            *figures, status = file.read().split()
+        os.unlink(result_path)
+        if int(status) != 0:
+            raise RuntimeError(describe_status(int(status), errors))
+        return Run(*map(float, figures)), output
+
+    def series(self, row, allocators, runs, warm_up, scale):
+        """The cells of one row, by allocator name."""
+        words = row.command(self.folder, scale)
+        cells = {allocator.name: Cell() for allocator in allocators}
+        expected = None
+        for turn in range(-1 if warm_up else 0, runs):
+            for allocator in allocators:
+                cell = cells[allocator.name]
+                if cell.failure:
+                    continue
+                try:
+                    run, output = self.run_once(allocator, words)
+                except RuntimeError as failure:
+                    cell.failure = str(failure)
+                    continue
+                expected = output if expected is None else expected
+                if output != expected:
+                    cell.failure = "printed another answer"
+                elif turn >= 0:
+                    cell.runs.append(run)
+        return cells
+
+
+def describe_status(status, errors):
+    """A wait status in words, with the program's last line of stderr."""
+    code = os.waitstatus_to_exitcode(status)
+    text = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    lines = errors.decode(errors="replace").strip().splitlines()
+    return f"{text}: {lines[-1]}" if lines else text

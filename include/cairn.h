@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* cairn.h: private heaps of arenas, pools and blocks.
+ *
+ * Words. An *arena* is a run of address space from the operating system, carved into *pools*. A pool serves
+ * *blocks* of one *size class*. A *heap* is a set of arenas with its own options, statistics and lifetime; it is
+ * either *single* (the caller holds a lock, such as a GIL, around every call) or *shared* (any thread may call at
+ * any time; each thread owns pools, and a block freed by another thread is a *remote free*). *Purge* gives physical
+ * pages back and keeps the addresses; *release* gives the addresses back.
+ *
+ * Thread rules. Every function says its class:
+ *   [any]   any thread, any time, on any heap kind;
+ *   [heap]  shared heap: any thread, any time; single heap: only under the caller's lock;
+ *   [quiet] no other thread may be using the heap during the call.
+ *
+ * Errors. Functions that return a pointer return NULL and set errno (ENOMEM, EINVAL) on failure; functions that
+ * return int return 0 on success or a positive errno value; out-parameters are written only on success. Misuse of a
+ * heap (freeing what is not a block, freeing twice, freeing into the wrong heap) is reported through the misuse
+ * handler, see cairn_set_misuse_handler(). */
+
+#ifndef CAIRN_H
+#define CAIRN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CAIRN_VERSION_MAJOR 0
+#define CAIRN_VERSION_MINOR 1
+#define CAIRN_VERSION_PATCH 0
+#define CAIRN_VERSION_STRING "0.1.0"
+
+#if defined(__GNUC__) || defined(__clang__)
+#define CAIRN_API __attribute__((visibility("default")))
+#define CAIRN_ALLOC(...) __attribute__((malloc, warn_unused_result, alloc_size(__VA_ARGS__)))
+#define CAIRN_USE_RESULT __attribute__((warn_unused_result))
+#else
+#define CAIRN_API
+#define CAIRN_ALLOC(...)
+#define CAIRN_USE_RESULT
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A private heap. Opaque; made by cairn_heap_create(). */
+typedef struct cairn_heap cairn_heap;
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Geometry and options
+ * ------------------------------------------------------------------------------------------------------------ */
+
+/* The geometry of the pools that serve small requests. Data, not code: every preset runs through the same paths.
+ * Requests above `small_limit` go to pools of a larger geometry (64 KiB slots in 4 MiB arenas), then to runs of
+ * slots, then to mappings of their own; see docs/design/heap.md. */
+typedef struct cairn_geometry {
+    size_t arena_size;  /* bytes; a power of two; pool_size * 4 to pool_size * 64, at most 64 MiB */
+    size_t pool_size;   /* bytes; a power of two from 4 KiB to 512 KiB */
+    size_t alignment;   /* bytes; spacing of the size classes and alignment of small blocks: 8 or 16 */
+    size_t small_limit; /* bytes; the largest request a small pool serves: a multiple of `alignment`, from 64 to
+                           64 * alignment, and at most pool_size / 8 */
+    bool reuse_at_once; /* true: a full pool that gets a free block is the next to serve its class, and a pool whose
+                           blocks are all free passes to the arena at once (CPython's rule). false: it queues behind
+                           the pool in use, and a class keeps its last empty pool until someone needs one. */
+} cairn_geometry;
+
+/* The presets by name:
+ *   "classic"  256 KiB arenas, 4 KiB pools, 64 classes of 8 bytes to 512 (CPython 2.3 to 3.6, Objects/obmalloc.c)
+ *   "cpython"  1 MiB arenas, 16 KiB pools, 32 classes of 16 bytes to 512 (CPython 3.10 and later on 64 bits)
+ *   "default"  what measures best, see docs/benchmarks.md
+ * Writes *geometry and returns 0, or returns EINVAL for an unknown name. [any] */
+CAIRN_API int cairn_geometry_preset(const char *name, cairn_geometry *geometry);
+
+/* Says whether a geometry is usable. Returns NULL if so, otherwise a static sentence that names the field at fault
+ * and its range. [any] */
+CAIRN_API const char *cairn_geometry_error(const cairn_geometry *geometry);
+
+/* Options of a heap. Start from CAIRN_HEAP_OPTIONS_INIT and set what you need. */
+typedef struct cairn_heap_options {
+    size_t struct_size;             /* sizeof(cairn_heap_options), so that the struct can grow */
+    const char *name;               /* shown in statistics and reports; copied, at most 31 bytes kept; may be NULL */
+    const cairn_geometry *geometry; /* NULL for the default preset; copied */
+    bool single;                    /* true: the caller serialises all calls; false: thread-safe */
+    bool exact;                     /* true: count every request (bytes asked, exact peak of live bytes) at the price
+                                       of the fast paths; false: those two figures are not kept */
+    size_t min_alignment;           /* alignment of every block whatever its size: 0 (the geometry's), 8 or 16 */
+    size_t limit;                   /* most bytes of pools, runs and mappings the heap may hold; 0: no limit */
+    unsigned purge_delay_ms;        /* how long free pools keep their pages; 0: purge at once */
+} cairn_heap_options;
+
+#define CAIRN_PURGE_DELAY_DEFAULT_MS 50u
+#define CAIRN_HEAP_OPTIONS_INIT                                                                                        \
+    {                                                                                                                  \
+        sizeof(cairn_heap_options), NULL, NULL, false, false, 0, 0, CAIRN_PURGE_DELAY_DEFAULT_MS                       \
+    }
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Heaps
+ * ------------------------------------------------------------------------------------------------------------ */
+
+/* Creates a heap. `options` may be NULL for a shared heap of the default geometry. The caller owns the heap and ends
+ * it with cairn_heap_destroy(). Returns NULL with errno EINVAL (an option out of range) or ENOMEM. [any] */
+CAIRN_API cairn_heap *cairn_heap_create(const cairn_heap_options *options) CAIRN_USE_RESULT;
+
+/* Destroys a heap with everything in it: every block becomes invalid, every arena and mapping goes back to the
+ * operating system. NULL is a no-op. The default heap cannot be destroyed (the call is reported as misuse). [quiet] */
+CAIRN_API void cairn_heap_destroy(cairn_heap *heap);
+
+/* The process's default heap: shared, default geometry, 16-byte alignment; what malloc uses under the preload and
+ * what the raw domain uses. Never NULL, never destroyed. [any] */
+CAIRN_API cairn_heap *cairn_heap_default(void);
+
+/* The name given at creation ("" if none). Owned by the heap. [any] */
+CAIRN_API const char *cairn_heap_name(const cairn_heap *heap);
+
+/* Copies the geometry the heap was created with. [any] */
+CAIRN_API void cairn_heap_geometry(const cairn_heap *heap, cairn_geometry *geometry);
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Requests
+ * ------------------------------------------------------------------------------------------------------------ */
+
+/* Allocates `size` bytes, aligned to the heap's alignment (to 16 for sizes of 16 and more unless the geometry says
+ * 8). A size of 0 gives a distinct block of the smallest class. Contents are undefined. NULL and ENOMEM if the limit
+ * or the system's memory is reached or if size exceeds PTRDIFF_MAX. [heap] */
+CAIRN_API void *cairn_alloc(cairn_heap *heap, size_t size) CAIRN_ALLOC(2);
+
+/* Like cairn_alloc() for count * size bytes, all zero; ENOMEM if the product overflows. [heap] */
+CAIRN_API void *cairn_calloc(cairn_heap *heap, size_t count, size_t size) CAIRN_ALLOC(2, 3);
+
+/* Like cairn_alloc(), aligned to `alignment`, a power of two of any size (EINVAL otherwise). [heap] */
+CAIRN_API void *cairn_alloc_aligned(cairn_heap *heap, size_t alignment, size_t size) CAIRN_ALLOC(3);
+
+/* Resizes a block: returns a block of `size` bytes with the old contents up to the smaller size; the old pointer is
+ * then invalid unless it is the one returned. NULL for `block` allocates. A size of 0 resizes to the smallest block
+ * and does not free. On failure returns NULL and the old block stays valid. Large blocks grow in place where they
+ * can; mapped ones move by remapping pages, not by copying. [heap] */
+CAIRN_API void *cairn_realloc(cairn_heap *heap, void *block, size_t size) CAIRN_USE_RESULT;
+
+/* Frees a block of this heap; NULL is a no-op; errno is preserved; never fails. A block of another heap or a pointer
+ * that is no live block is misuse. [heap] */
+CAIRN_API void cairn_free(cairn_heap *heap, void *block);
+
+/* Bytes that may be used at `block`, at least the size asked for; 0 for NULL. A pointer that is no block of any
+ * Cairn heap is misuse. [any] */
+CAIRN_API size_t cairn_usable_size(const void *block);
+
+/* The heap that owns the memory at `address`, which may point anywhere, also into the middle of a block; NULL if no
+ * Cairn heap owns it. Never faults. Does not say whether the block is live. [any] */
+CAIRN_API cairn_heap *cairn_heap_of(const void *address);
+
+/* Gives back all memory that holds no live block: delivers remote frees of the calling thread, returns empty pools,
+ * purges free ones and releases empty arenas and cached mappings. Returns the bytes purged or released. [heap] */
+CAIRN_API size_t cairn_trim(cairn_heap *heap);
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Sight: statistics, walk, check
+ * ------------------------------------------------------------------------------------------------------------ */
+
+/* One row per size class that a pool can serve, in order of size. */
+typedef struct cairn_class_stats {
+    size_t block_size;       /* bytes of a block */
+    size_t pool_size;        /* bytes of a pool of this class */
+    size_t pools_used;       /* pools with live blocks and room for more */
+    size_t pools_full;       /* pools with no room */
+    size_t pools_empty;      /* pools kept for this class with no live block */
+    size_t blocks_live;      /* blocks the user holds */
+    size_t blocks_free;      /* blocks freed or carved and not held */
+    size_t blocks_untouched; /* blocks never carved */
+    uint64_t requests;       /* since the heap was created */
+    uint64_t frees;
+    uint64_t bytes_asked; /* sum of the sizes asked for; only with `exact`, else 0 */
+} cairn_class_stats;
+
+#define CAIRN_CLASSES_MAX 128
+
+/* Statistics of one heap. Sums are exact when no thread is inside the heap; while others run, each counter is exact
+ * at the moment it is read. Remote frees still on their way count as live. */
+typedef struct cairn_stats {
+    uint64_t requests;        /* successful allocations, of all sizes (a resize that copies counts as one) */
+    uint64_t frees;           /* blocks freed */
+    uint64_t requests_failed; /* requests answered with NULL */
+    uint64_t bytes_asked;     /* with `exact`: sum of all sizes asked for; else 0 */
+    uint64_t bytes_given;     /* with `exact`: sum of the usable sizes given for them; else 0 */
+    size_t live_blocks;       /* blocks the user holds */
+    size_t live_bytes;        /* their usable bytes */
+    size_t live_peak;         /* with `exact`: highest live_bytes ever; else 0 */
+    size_t held_bytes;        /* bytes of pools, runs and mappings in use (what `limit` bounds) */
+    size_t held_peak;         /* highest held_bytes ever */
+    size_t reserved_bytes;    /* address space: arenas and mappings, cached ones included */
+    size_t resident_bytes;    /* of these, resident in memory now, as the system says */
+    size_t metadata_bytes;    /* Cairn's own records of this heap */
+    size_t arenas;            /* arenas held */
+    size_t arenas_created;    /* ever */
+    size_t arenas_released;   /* ever */
+    size_t pools_used;        /* pools by state: live blocks and room */
+    size_t pools_full;        /* no room */
+    size_t pools_free;        /* used before, all blocks free now (in an arena or kept for a class) */
+    size_t pools_untouched;   /* slots never used since they came from the system or were purged */
+    size_t large_blocks;      /* live blocks that are runs of slots */
+    size_t large_bytes;       /* their usable bytes */
+    size_t huge_blocks;       /* live blocks mapped on their own */
+    size_t huge_bytes;        /* their usable bytes */
+    size_t cached_bytes;      /* mappings kept for reuse */
+    uint64_t purged_bytes;    /* given back by purging, ever */
+    uint64_t remote_frees;    /* blocks freed by a thread that did not own their pool, ever */
+    size_t owners;            /* threads that own pools of this heap now */
+    size_t internal_bytes;    /* internal fragmentation of live blocks: usable bytes that were not asked for; with
+                                  `exact` (by the mean request of each class), else 0 */
+    size_t external_bytes;    /* resident bytes that no live block holds */
+    size_t class_count;       /* rows in `classes` */
+    cairn_class_stats classes[CAIRN_CLASSES_MAX];
+} cairn_stats;
+
+/* Fills *stats. [any] */
+CAIRN_API void cairn_heap_stats(cairn_heap *heap, cairn_stats *stats);
+
+/* Writes the statistics of a heap as text for people, or as one JSON object. Returns 0 or an errno value. [any] */
+CAIRN_API int cairn_heap_print_stats(cairn_heap *heap, FILE *out);
+CAIRN_API int cairn_heap_print_stats_json(cairn_heap *heap, FILE *out);
+
+/* What the walk shows. */
+typedef enum cairn_area_kind {
+    CAIRN_AREA_ARENA, /* a whole arena */
+    CAIRN_AREA_POOL,  /* a pool of `block_size` blocks; state in `pool_state` */
+    CAIRN_AREA_BLOCK, /* a live block */
+    CAIRN_AREA_LARGE, /* a live block that is a run of slots */
+    CAIRN_AREA_HUGE   /* a live block mapped on its own */
+} cairn_area_kind;
+
+typedef enum cairn_pool_state {
+    CAIRN_POOL_UNTOUCHED,
+    CAIRN_POOL_FREE,
+    CAIRN_POOL_USED,
+    CAIRN_POOL_FULL
+} cairn_pool_state;
+
+typedef struct cairn_area {
+    cairn_area_kind kind;
+    cairn_pool_state pool_state; /* for CAIRN_AREA_POOL */
+    void *address;
+    size_t size;        /* bytes; usable bytes for blocks */
+    size_t block_size;  /* for pools of a class, else 0 */
+    size_t blocks_live; /* for pools */
+} cairn_area;
+
+/* Return false to end the walk. The visitor must not call into the heap. */
+typedef bool (*cairn_visitor)(const cairn_area *area, void *context);
+
+/* Visits arenas in order of address, in each its pools, in each (if `blocks`) its live blocks; then huge blocks.
+ * Returns false if the visitor ended it. Blocks on their way to their owner (remote frees) count as live. [quiet] */
+CAIRN_API bool cairn_heap_walk(cairn_heap *heap, bool blocks, cairn_visitor visitor, void *context);
+
+/* Checks every structure of the heap: counters recomputed from both sides, lists, bitmaps, free blocks, look-ups.
+ * Returns 0, or the number of faults found, each written to `out` as a line if it is not NULL. [quiet] */
+CAIRN_API size_t cairn_heap_check(cairn_heap *heap, FILE *out);
+
+/* Calls `visitor` for every live heap, the default heap first; false from the visitor ends it. The visitor may allocate
+ * and may ask the heap for its figures; a heap must not be destroyed by another thread while it is visited. [any] */
+CAIRN_API bool cairn_heaps_visit(bool (*visitor)(cairn_heap *heap, void *context), void *context);
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Misuse
+ *
+ * Seen always: addresses that Cairn never gave out, blocks of another heap, a second free of the newest free block, of
+ * a block whose pool has none in use, of large and huge blocks; pointers into blocks that are large, huge, of another
+ * thread, in a full pool, resized or asked for their size. Seen with `exact` and in debug builds only, because it would
+ * slow every free: a pointer into a small block of a pool in use. Not seen: a second free of an older block.
+ * ------------------------------------------------------------------------------------------------------------ */
+
+typedef enum cairn_misuse_kind {
+    CAIRN_MISUSE_FOREIGN,     /* not an address any Cairn heap gave */
+    CAIRN_MISUSE_DOUBLE_FREE, /* the block is free already */
+    CAIRN_MISUSE_INTERIOR,    /* points into a block, not at its start */
+    CAIRN_MISUSE_WRONG_HEAP,  /* a live block of another heap */
+    CAIRN_MISUSE_HEAP         /* a call that the heap does not allow (destroying the default heap) */
+} cairn_misuse_kind;
+
+typedef struct cairn_misuse {
+    cairn_misuse_kind kind;
+    const char *call;     /* "free", "realloc", "usable_size", "destroy" */
+    const void *address;  /* the pointer given */
+    cairn_heap *heap;     /* the heap that owns the address, or NULL */
+    cairn_heap *expected; /* the heap the call named, or NULL */
+    const void *block;    /* start of the block the address lies in, or NULL */
+    size_t block_size;    /* its usable size, or 0 */
+    const char *text;     /* the whole report as one line */
+} cairn_misuse;
+
+/* Called on misuse, on the thread that misused. If it returns, the call that misused is a no-op (a realloc returns
+ * NULL, a usable size is 0). The default handler writes the line to stderr and aborts, or returns when the
+ * environment says CAIRN_MISUSE=report. NULL restores the default. Returns the previous handler. [any] */
+typedef void (*cairn_misuse_handler)(const cairn_misuse *misuse);
+CAIRN_API cairn_misuse_handler cairn_set_misuse_handler(cairn_misuse_handler handler);
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * The three domains
+ * ------------------------------------------------------------------------------------------------------------ */
+
+/* CPython's allocator domains (PEP 445; docs.python.org/3/c-api/memory.html). RAW may be called by any thread
+ * without a lock; MEM and OBJECT by any thread that holds the program's lock if it has one. Cairn's own allocators
+ * behind all three are thread-safe, so a program without such a lock may use them too. */
+typedef enum cairn_domain { CAIRN_DOMAIN_RAW, CAIRN_DOMAIN_MEM, CAIRN_DOMAIN_OBJECT } cairn_domain;
+
+/* The functions of a domain, in the layout of CPython's PyMemAllocatorEx. Contract: malloc(0) and calloc with a zero
+ * give distinct non-NULL blocks; realloc(NULL, n) allocates; realloc(p, 0) does not free; failure returns NULL and
+ * leaves the old block valid; free(NULL) is a no-op. */
+typedef struct cairn_allocator {
+    void *context; /* first argument of each function */
+    void *(*malloc)(void *context, size_t size);
+    void *(*calloc)(void *context, size_t count, size_t size);
+    void *(*realloc)(void *context, void *block, size_t size);
+    void (*free)(void *context, void *block);
+} cairn_allocator;
+
+/* Copies a domain's allocator. Returns 0, or EINVAL for an unknown domain. [any] */
+CAIRN_API int cairn_get_allocator(cairn_domain domain, cairn_allocator *allocator);
+
+/* Replaces a domain's allocator (copied). The new one must wrap the old one or be set before the domain's first
+ * request, as for PyMem_SetAllocator. Returns 0, or EINVAL (unknown domain, a missing function). [quiet] */
+CAIRN_API int cairn_set_allocator(cairn_domain domain, const cairn_allocator *allocator);
+
+/* Fills *allocator with functions that serve from `heap` (its thread rules apply). [any] */
+CAIRN_API void cairn_heap_allocator(cairn_heap *heap, cairn_allocator *allocator);
+
+/* Requests in a domain; NULL on failure; sizes above PTRDIFF_MAX and products that overflow fail. [any] */
+CAIRN_API void *cairn_domain_malloc(cairn_domain domain, size_t size) CAIRN_USE_RESULT;
+CAIRN_API void *cairn_domain_calloc(cairn_domain domain, size_t count, size_t size) CAIRN_USE_RESULT;
+CAIRN_API void *cairn_domain_realloc(cairn_domain domain, void *block, size_t size) CAIRN_USE_RESULT;
+CAIRN_API void cairn_domain_free(cairn_domain domain, void *block);
+
+/* The library's version, "major.minor.patch". [any] */
+CAIRN_API const char *cairn_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CAIRN_H */

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* arena.c: see arena.h. Slot sets are 64-bit words; finding an arena and a slot is a few bit operations. */
+
+#include "heap/arena.h"
+
+#include "heap/debug.h"
+#include "heap/meta.h"
+#include "heap/pagemap.h"
+
+/* ---- runs of slots in a word ---- */
+
+/* Bits i such that slots i .. i+n-1 are all in `set`. */
+static uint64_t runs_of(uint64_t set, unsigned n)
+{
+    unsigned have = 1;
+    while (have < n && set) {
+        unsigned step = have < n - have ? have : n - have;
+        set &= set >> step;
+        have += step;
+    }
+    return set;
+}
+
+static unsigned longest_run(uint64_t set)
+{
+    if (set == ~UINT64_C(0)) {
+        return 64;
+    }
+    uint64_t power[6]; /* power[k]: where runs of 2^k start */
+    power[0] = set;
+    for (unsigned k = 1; k < 6; k++) {
+        power[k] = power[k - 1] & (power[k - 1] >> (1u << (k - 1)));
+    }
+    unsigned length = 0;
+    uint64_t starts = ~UINT64_C(0);
+    for (unsigned k = 6; k-- > 0;) {
+        uint64_t longer = starts & (power[k] >> length);
+        if (longer) {
+            starts = longer;
+            length += 1u << k;
+        }
+    }
+    return length;
+}
+
+/* ---- buckets ---- */
+
+unsigned arena_key(const struct arena *arena)
+{
+    return arena->space->by_run ? longest_run(arena->free) : (unsigned)__builtin_popcountll(arena->free);
+}
+
+static bool wholly_free(const struct arena *arena)
+{
+    return arena->free == arena_all_slots(arena);
+}
+
+static void bucket_add(struct arena *arena, unsigned key)
+{
+    struct space *space = arena->space;
+    arena->key = key;
+    arena->prev = NULL;
+    arena->next = space->bucket[key];
+    if (arena->next) {
+        arena->next->prev = arena;
+    }
+    space->bucket[key] = arena;
+    if (key) {
+        space->filled |= UINT64_C(1) << (key - 1);
+    }
+}
+
+static void bucket_remove(struct arena *arena)
+{
+    struct space *space = arena->space;
+    if (arena->next) {
+        arena->next->prev = arena->prev;
+    }
+    if (arena->prev) {
+        arena->prev->next = arena->next;
+    } else {
+        space->bucket[arena->key] = arena->next;
+        if (arena->key && !arena->next) {
+            space->filled &= ~(UINT64_C(1) << (arena->key - 1));
+        }
+    }
+}
+
+/* Changes the arena's free slots and all that follows from them. */
+static void set_free(struct arena *arena, uint64_t free)
+{
+    bool was = wholly_free(arena);
+    arena->free = free;
+    unsigned key = arena_key(arena);
+    if (key != arena->key) {
+        bucket_remove(arena);
+        bucket_add(arena, key);
+    }
+    bool is = wholly_free(arena);
+    arena->space->arenas_free += (size_t)is - (size_t)was;
+}
+
+/* ---- purging ---- */
+
+_Atomic(int) heaps_with_purges;
+
+void arena_set_due(cairn_heap *heap)
+{
+    uint64_t due = heap->purge_first ? heap->purge_first->purge_at : 0;
+    for (int i = 0; i < HUGE_CACHE; i++) {
+        const struct huge_cache_entry *entry = &heap->huge_cache[i];
+        if (entry->base && (!due || entry->expires < due)) {
+            due = entry->expires;
+        }
+    }
+    uint64_t before = atomic_exchange_explicit(&heap->purge_due, due, memory_order_relaxed);
+    if (!before != !due) {
+        atomic_fetch_add_explicit(&heaps_with_purges, due ? 1 : -1, memory_order_relaxed);
+    }
+}
+
+static void purge_unqueue(struct arena *arena)
+{
+    cairn_heap *heap = arena->heap;
+    if (!arena->purge_at) {
+        return;
+    }
+    *(arena->purge_prev ? &arena->purge_prev->purge_next : &heap->purge_first) = arena->purge_next;
+    *(arena->purge_next ? &arena->purge_next->purge_prev : &heap->purge_last) = arena->purge_prev;
+    arena->purge_at = 0;
+    arena_set_due(heap);
+}
+
+static void purge_queue(struct arena *arena)
+{
+    cairn_heap *heap = arena->heap;
+    if (arena->purge_at) {
+        return;
+    }
+    arena->purge_at = os_clock_ms() + heap->purge_delay_ms;
+    arena->purge_at += arena->purge_at == 0;
+    arena->purge_next = NULL;
+    arena->purge_prev = heap->purge_last;
+    *(heap->purge_last ? &heap->purge_last->purge_next : &heap->purge_first) = arena;
+    heap->purge_last = arena;
+    arena_set_due(heap);
+}
+
+/* Purges the pages wholly inside slots [slot, slot + count). Slots smaller than a page stay dirty unless their
+ * neighbours are free too. */
+static size_t purge_slots(struct arena *arena, unsigned slot, unsigned count)
+{
+    size_t page = os_page_size();
+    size_t size = arena->space->slot_size;
+    uintptr_t from = (uintptr_t)arena->base + slot * size;
+    uintptr_t to = from + count * size;
+    from = (from + page - 1) & ~(page - 1);
+    to &= ~(page - 1);
+    if (from >= to || !os->purge((void *)from, to - from)) {
+        return 0;
+    }
+    if (from == (uintptr_t)arena->base + slot * size && to == from + count * size) {
+        arena->dirty &= ~slot_mask(slot, count);
+    }
+    arena->heap->purged_bytes += to - from;
+    return to - from;
+}
+
+/* Purges the slots of a set. */
+static size_t purge_set(struct arena *arena, uint64_t set)
+{
+    size_t purged = 0;
+    while (set) {
+        unsigned slot = (unsigned)__builtin_ctzll(set);
+        uint64_t rest = ~(set >> slot);
+        unsigned count = rest ? (unsigned)__builtin_ctzll(rest) : 64 - slot;
+        purged += purge_slots(arena, slot, count);
+        set &= ~slot_mask(slot, count);
+    }
+    return purged;
+}
+
+/* ---- arenas ---- */
+
+static struct arena *arena_new(cairn_heap *heap, struct space *space)
+{
+    struct arena *arena = meta_alloc(&heap->meta, sizeof *arena);
+    if (!arena) {
+        return NULL;
+    }
+    char *base = os->reserve(space->arena_size, space->arena_size);
+    if (!base || !pagemap_prepare(base, space->arena_size)) {
+        if (base) {
+            os->release(base, space->arena_size);
+        }
+        meta_free(&heap->meta, arena, sizeof *arena);
+        return NULL;
+    }
+    arena->heap = heap;
+    arena->space = space;
+    arena->base = base;
+    arena->free = arena_all_slots(arena);
+    bucket_add(arena, arena_key(arena));
+    space->arenas++;
+    space->arenas_free++;
+    arena->all_next = heap->arenas;
+    if (heap->arenas) {
+        heap->arenas->all_prev = arena;
+    }
+    heap->arenas = arena;
+    heap->arenas_created++;
+    return arena;
+}
+
+/* Gives an arena's addresses back. If the system refuses (it may, at its limit of mappings), the arena stays. */
+static bool arena_release(struct arena *arena)
+{
+    cairn_heap *heap = arena->heap;
+    struct space *space = arena->space;
+    pagemap_set(arena->base, space->arena_size, NULL);
+    arena->mapped = 0;
+    if (!os->release(arena->base, space->arena_size)) {
+        return false;
+    }
+    purge_unqueue(arena);
+    bucket_remove(arena);
+    space->arenas--;
+    space->arenas_free -= wholly_free(arena);
+    *(arena->all_prev ? &arena->all_prev->all_next : &heap->arenas) = arena->all_next;
+    if (arena->all_next) {
+        arena->all_next->all_prev = arena->all_prev;
+    }
+    heap->arenas_released++;
+    meta_free(&heap->meta, arena, sizeof *arena);
+    return true;
+}
+
+/* An arena's time has come: what was free at the last tick and still is goes, the rest is marked. */
+static void tick(struct arena *arena, uint64_t now)
+{
+    uint64_t idle = arena->free & arena->dirty;
+    bool late = now - arena->purge_at >= arena->heap->purge_delay_ms; /* a tick missed: nothing moved meanwhile */
+    uint64_t aged = late ? idle : arena->aged & idle;
+    purge_unqueue(arena);
+    if (wholly_free(arena) && aged == idle && arena->space->arenas_free > 1 && arena_release(arena)) {
+        return;
+    }
+    purge_set(arena, aged);
+    arena->aged = arena->free & arena->dirty & ~aged;
+    if (arena->aged) {
+        purge_queue(arena);
+    }
+}
+
+void arena_tick(cairn_heap *heap)
+{
+    if (!heap->purge_first) {
+        return;
+    }
+    uint64_t now = os_clock_ms();
+    while (heap->purge_first && heap->purge_first->purge_at <= now) {
+        tick(heap->purge_first, now);
+    }
+}
+
+size_t arena_trim(cairn_heap *heap)
+{
+    size_t bytes = 0;
+    struct arena *next;
+    for (struct arena *arena = heap->arenas; arena; arena = next) {
+        next = arena->all_next;
+        size_t size = arena->space->arena_size;
+        if (wholly_free(arena) && arena_release(arena)) {
+            bytes += size;
+        } else {
+            purge_unqueue(arena);
+            arena->aged = 0;
+            bytes += purge_set(arena, arena->free & arena->dirty);
+        }
+    }
+    return bytes;
+}
+
+void arena_release_all(cairn_heap *heap)
+{
+    struct arena *next;
+    for (struct arena *arena = heap->arenas; arena; arena = next) {
+        next = arena->all_next;
+        (void)arena_release(arena);
+    }
+}
+
+/* ---- limit ---- */
+
+bool heap_hold(cairn_heap *heap, size_t bytes)
+{
+    size_t held = heap->held_bytes + bytes;
+    if (held < bytes || (heap->limit && held > heap->limit)) {
+        return false;
+    }
+    heap->held_bytes = held;
+    if (held > heap->held_peak) {
+        heap->held_peak = held;
+    }
+    return true;
+}
+
+void heap_unhold(cairn_heap *heap, size_t bytes)
+{
+    ASSERT(heap->held_bytes >= bytes);
+    heap->held_bytes -= bytes;
+}
+
+/* ---- slots ---- */
+
+/* Sets up the record of one slot and points the slot's page map entries to it. */
+static void map_slot(struct arena *arena, unsigned slot)
+{
+    size_t size = arena->space->slot_size;
+    struct pool *pool = &arena->pools[slot];
+    pool->arena = arena;
+    pool->base = arena->base + slot * size;
+    pool->size = size;
+    pool->slot = (uint8_t)slot;
+    pool->slots = 1;
+    pagemap_set(pool->base, size, pool);
+    arena->mapped |= slot_mask(slot, 1);
+}
+
+/* Points all slots of a run to the record of its first. */
+static void map_run(struct pool *pool, unsigned from, unsigned count)
+{
+    size_t size = pool->arena->space->slot_size;
+    pagemap_set(pool->base + from * size, count * size, pool);
+    pool->arena->mapped |= slot_mask(pool->slot + from, count);
+}
+
+/* Where in this arena `slots` slots with the alignment start, used ones preferred to untouched; -1: nowhere. */
+static int place_in(const struct arena *arena, unsigned slots, size_t alignment)
+{
+    uint64_t starts = runs_of(arena->free, slots);
+    if (alignment > arena->space->slot_size) {
+        uint64_t aligned = 0;
+        for (size_t at = 0; at < arena->space->arena_size; at += alignment) {
+            aligned |= UINT64_C(1) << (at / arena->space->slot_size);
+        }
+        starts &= aligned;
+    }
+    if (!starts) {
+        return -1;
+    }
+    uint64_t used_before = starts & runs_of(arena->free & arena->dirty, slots);
+    return __builtin_ctzll(used_before ? used_before : starts);
+}
+
+static struct arena *choose_arena(struct space *space, unsigned slots, size_t alignment, int *slot)
+{
+    uint64_t usable = space->filled >> (slots - 1) << (slots - 1);
+    while (usable) {
+        unsigned key = (unsigned)__builtin_ctzll(usable) + 1;
+        for (struct arena *arena = space->bucket[key]; arena; arena = arena->next) {
+            *slot = place_in(arena, slots, alignment);
+            if (*slot >= 0) {
+                return arena;
+            }
+        }
+        usable &= usable - 1;
+    }
+    return NULL;
+}
+
+static void take_slots(struct arena *arena, unsigned slot, unsigned count)
+{
+    uint64_t mask = slot_mask(slot, count);
+    ASSERT((arena->free & mask) == mask);
+    arena->dirty |= mask;
+    arena->aged &= ~mask;
+    set_free(arena, arena->free & ~mask);
+}
+
+struct pool *arena_take(cairn_heap *heap, struct space *space, unsigned slots, size_t alignment, bool may_grow)
+{
+    arena_tick(heap);
+    if (slots > space->slot_count || alignment > space->arena_size) {
+        return NULL;
+    }
+    size_t size = slots * space->slot_size;
+    int slot = -1;
+    struct arena *arena = choose_arena(space, slots, alignment, &slot);
+    if (!arena && !may_grow) {
+        return NULL;
+    }
+    if (!heap_hold(heap, size)) {
+        return NULL;
+    }
+    if (!arena) {
+        arena = arena_new(heap, space);
+        slot = 0;
+    }
+    if (!arena || !os->commit(arena->base + (size_t)slot * space->slot_size, size)) {
+        heap_unhold(heap, size);
+        return NULL;
+    }
+    unsigned first = (unsigned)slot;
+    bool fresh = !(arena->dirty & slot_mask(first, slots));
+    take_slots(arena, first, slots);
+    struct pool *pool = &arena->pools[first];
+    if (slots > 1 || !(arena->mapped & slot_mask(first, 1))) {
+        map_slot(arena, first);
+        map_run(pool, 0, slots);
+    }
+    pool->slots = (uint8_t)slots;
+    pool->size = size;
+    pool->fresh = fresh;
+    return pool;
+}
+
+/* Gives slots back to the arena, each with its own record. */
+static void return_slots(struct arena *arena, unsigned slot, unsigned count)
+{
+    cairn_heap *heap = arena->heap;
+    heap_unhold(heap, count * arena->space->slot_size);
+    set_free(arena, arena->free | slot_mask(slot, count));
+    purge_queue(arena);
+    arena_tick(heap); /* the arena may be gone now */
+}
+
+void arena_return(struct pool *pool)
+{
+    struct arena *arena = pool->arena;
+    unsigned slot = pool->slot;
+    unsigned count = pool->slots;
+    atomic_store_explicit(&pool->fast, NULL, memory_order_relaxed);
+    atomic_store_explicit(&pool->owner, NULL, memory_order_relaxed);
+    atomic_store_explicit(&pool->kind, POOL_SLOT, memory_order_relaxed);
+    if (count > 1) {
+        for (unsigned i = 0; i < count; i++) {
+            map_slot(arena, slot + i);
+        }
+    }
+    return_slots(arena, slot, count);
+}
+
+bool arena_extend(struct pool *pool, unsigned more)
+{
+    struct arena *arena = pool->arena;
+    unsigned end = pool->slot + (unsigned)pool->slots;
+    size_t bytes = more * arena->space->slot_size;
+    if (end + more > arena->space->slot_count) {
+        return false;
+    }
+    uint64_t mask = slot_mask(end, more);
+    if ((arena->free & mask) != mask || !heap_hold(arena->heap, bytes)) {
+        return false;
+    }
+    if (!os->commit(pool->base + pool->size, bytes)) {
+        heap_unhold(arena->heap, bytes);
+        return false;
+    }
+    take_slots(arena, end, more);
+    map_run(pool, pool->slots, more);
+    pool->slots = (uint8_t)(pool->slots + more);
+    pool->size += bytes;
+    return true;
+}
+
+void arena_shorten(struct pool *pool, unsigned fewer)
+{
+    unsigned keep = pool->slots - fewer;
+    ASSERT(keep > 0);
+    for (unsigned i = 0; i < fewer; i++) {
+        map_slot(pool->arena, pool->slot + keep + i);
+    }
+    pool->slots = (uint8_t)keep;
+    pool->size -= fewer * pool->arena->space->slot_size;
+    return_slots(pool->arena, pool->slot + keep, fewer);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* arena.h: spaces, arenas and their slots: where pools and runs come from and go back to.
+ *
+ * Rules. A pool comes from the usable arena with the fewest free slots (small space) or the tightest free run (span
+ * space), a free slot before an untouched one, the lowest address first; only when no arena can serve is a new one
+ * made.
+ *
+ * Giving back. An arena with free slots that hold pages is in the purge queue; when its tick comes (purge_delay_ms
+ * later, noticed by whichever slots are taken or returned next) the slots that were free at the tick before and have
+ * been ever since are purged, the others are marked for the next tick. So what a loop takes and returns is never
+ * purged, and what lies idle is after one to two delays. An arena that has been wholly free for that long goes back
+ * to the system, all but one of its space, so that a loop at the border does not thrash.
+ *
+ * Lock: the heap's, held by every caller. */
+
+#ifndef CAIRN_HEAP_ARENA_H
+#define CAIRN_HEAP_ARENA_H
+
+#include "heap/types.h"
+
+/* Takes `slots` contiguous slots from a space, the first at a multiple of `alignment` bytes. Returns the record of
+ * the first slot with arena, base, size, slot, slots and fresh set and the page map pointing to it, kind still
+ * POOL_SLOT; NULL if the limit or the system forbids. With may_grow false no new arena is made. */
+struct pool *arena_take(cairn_heap *heap, struct space *space, unsigned slots, size_t alignment, bool may_grow);
+
+/* Returns what arena_take gave. */
+void arena_return(struct pool *pool);
+
+/* Takes the `more` slots that follow a run, or gives back its last `fewer`. The first returns false if they are not
+ * free or the limit forbids. */
+bool arena_extend(struct pool *pool, unsigned more);
+void arena_shorten(struct pool *pool, unsigned fewer);
+
+/* Counts bytes against the limit: false if it would be passed. */
+bool heap_hold(cairn_heap *heap, size_t bytes);
+void heap_unhold(cairn_heap *heap, size_t bytes);
+
+/* How many heaps have something to purge or release later. */
+extern _Atomic(int) heaps_with_purges;
+
+/* Notes when the next tick is due, for arenas and cached mappings. */
+void arena_set_due(cairn_heap *heap);
+
+/* Purges free slots whose time has come. */
+void arena_tick(cairn_heap *heap);
+
+/* Purges all free slots and releases all free arenas. Returns bytes purged (resident or not) and released. */
+size_t arena_trim(cairn_heap *heap);
+
+/* Releases every arena, whatever it holds. */
+void arena_release_all(cairn_heap *heap);
+
+/* The set of `slots` slots from `slot` on, as far as a word reaches. */
+static inline uint64_t slot_mask(unsigned slot, unsigned slots)
+{
+    uint64_t set = slots >= SLOTS ? ~UINT64_C(0) : (UINT64_C(1) << slots) - 1;
+    return slot >= SLOTS ? 0 : set << slot;
+}
+
+static inline uint64_t arena_all_slots(const struct arena *arena)
+{
+    return slot_mask(0, arena->space->slot_count);
+}
+
+/* The key the arena's free slots give it; see struct space. */
+unsigned arena_key(const struct arena *arena);
+
+#endif

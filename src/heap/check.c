@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* check.c: see check.h. Reads only; recomputes every counter from both sides. */
+
+#include "heap/check.h"
+
+#include "heap/arena.h"
+#include "heap/debug.h"
+#include "heap/owner.h"
+
+/* ---- pools ---- */
+
+const char *pool_check_quick(const struct pool *pool)
+{
+    if (pool_kind_of(pool) != POOL_CLASS) {
+        return "a pool on a list serves no class";
+    }
+    if (pool->unsettled) {
+        return NULL;
+    }
+    unsigned used = pool_used(pool);
+    unsigned carved = pool_carved(pool);
+    if (used > carved || carved > pool->capacity) {
+        return "more blocks are in use than carved, or more carved than the pool holds";
+    }
+    if ((pool->free == NULL) != (used == carved)) {
+        return "the free list and the count of used blocks disagree";
+    }
+    const struct owner *fast = atomic_load_explicit(&pool->fast, memory_order_relaxed);
+    if (fast && (fast != pool_owner(pool) || pool->list != LIST_USED)) {
+        return "a pool's fast field names an owner that may not free there directly";
+    }
+    return NULL;
+}
+
+void pool_check_assert(const struct pool *pool)
+{
+    const char *fault = pool_check_quick(pool);
+    if (fault) {
+        debug_failed(fault, __FILE__, __LINE__);
+    }
+}
+
+const char *pool_check(const struct pool *pool)
+{
+    const char *fault = pool_check_quick(pool);
+    if (fault || pool->unsettled) {
+        return fault;
+    }
+    unsigned carved = pool_carved(pool);
+    size_t length = 0;
+    for (const struct block *block = pool->free; block; block = block->next) {
+        size_t offset = (size_t)((const char *)block - pool->base);
+        if (offset % pool->block_size || offset / pool->block_size >= carved) {
+            return "a free list holds what is no carved block of its pool";
+        }
+        if (++length > carved) {
+            return "a free list has a cycle";
+        }
+    }
+    return length + pool_used(pool) == carved ? NULL : "used and free blocks do not add up to the carved ones";
+}
+
+/* ---- arenas ---- */
+
+static const char *map_check(const struct arena *arena, unsigned slot, unsigned count, const struct pool *expected)
+{
+    size_t size = arena->space->slot_size;
+    for (size_t at = 0; at < count * size; at += (size_t)1 << MAP_PAGE_SHIFT) {
+        if (pagemap_get(arena->base + slot * size + at) != expected) {
+            return "the page map does not lead to the pool that covers the address";
+        }
+    }
+    return NULL;
+}
+
+const char *arena_check(const struct arena *arena)
+{
+    const uint64_t all = arena_all_slots(arena);
+    if ((arena->free | arena->dirty | arena->mapped) & ~all) {
+        return "an arena has slots beyond its end";
+    }
+    if (~arena->free & all & ~arena->dirty) {
+        return "a slot is in use and not marked as touched";
+    }
+    if (arena->key != arena_key(arena)) {
+        return "an arena is in the wrong bucket";
+    }
+    unsigned count = 1;
+    for (unsigned slot = 0; slot < arena->space->slot_count; slot += count) {
+        const struct pool *pool = &arena->pools[slot];
+        count = 1;
+        bool mapped = arena->mapped >> slot & 1;
+        if (arena->free >> slot & 1) {
+            if (pool_kind_of(pool) != POOL_SLOT) {
+                return "a free slot's record says that it serves";
+            }
+        } else {
+            count = pool->slots;
+            if (pool_kind_of(pool) == POOL_SLOT || pool->slot != slot || !count ||
+                pool->size != count * arena->space->slot_size || (arena->free & slot_mask(slot, count))) {
+                return "the record of a slot in use does not describe it";
+            }
+            if (!mapped) {
+                return "a slot is in use and not in the page map";
+            }
+        }
+        const char *fault = map_check(arena, slot, count, mapped ? pool : NULL);
+        if (fault) {
+            return fault;
+        }
+    }
+    return NULL;
+}
+
+const char *space_check(const cairn_heap *heap, const struct space *space)
+{
+    size_t listed = 0;
+    size_t wholly_free = 0;
+    for (const struct arena *arena = heap->arenas; arena; arena = arena->all_next) {
+        if (arena->space == space) {
+            listed++;
+            wholly_free += arena->free == arena_all_slots(arena);
+        }
+    }
+    size_t bucketed = 0;
+    for (unsigned key = 0; key <= SLOTS; key++) {
+        const struct arena *first = space->bucket[key];
+        if (key && (first != NULL) != (space->filled >> (key - 1) & 1)) {
+            return "a bucket and the set of filled buckets disagree";
+        }
+        for (const struct arena *arena = first; arena; arena = arena->next) {
+            bucketed++;
+            if (arena->key != key || arena->space != space || (arena->next && arena->next->prev != arena)) {
+                return "a bucket's list is damaged";
+            }
+        }
+    }
+    if (listed != space->arenas || bucketed != listed || wholly_free != space->arenas_free) {
+        return "the counts of arenas disagree";
+    }
+    return NULL;
+}
+
+/* ---- owners ---- */
+
+static const char *list_check(const struct owner *owner, const struct pool_list *list, enum pool_list_name name)
+{
+    const struct pool *prev = NULL;
+    for (const struct pool *pool = list->head; pool; pool = pool->next) {
+        if (pool->prev != prev || pool->list != name || pool_owner(pool) != owner) {
+            return "a list of pools is damaged or holds another owner's pool";
+        }
+        if (name == LIST_FULL && pool_used(pool) != pool->capacity && !pool->unsettled) {
+            return "a pool on the full list has room";
+        }
+        const char *fault = pool_check(pool);
+        if (fault) {
+            return fault;
+        }
+        prev = pool;
+    }
+    return list->tail == prev ? NULL : "a list's tail is not its last pool";
+}
+
+const char *owner_check(const struct owner *owner)
+{
+    const cairn_heap *heap = owner->heap;
+    for (unsigned c = 0; c < heap->class_count; c++) {
+        const char *fault = list_check(owner, &owner->used[c], LIST_USED);
+        if (fault) {
+            return fault;
+        }
+        const struct pool *head = owner->used[c].head;
+        for (unsigned i = heap->classes[c].direct_lo; i <= heap->classes[c].direct_hi; i++) {
+            const struct pool *shown = owner->direct[i];
+            if (shown != &pool_empty && shown != head) {
+                return "the direct table shows a pool that is not the head of its class";
+            }
+        }
+        for (const struct pool *pool = head; pool; pool = pool->next) {
+            if (pool->class_index != c) {
+                return "a pool is on another class's list";
+            }
+        }
+    }
+    return list_check(owner, &owner->full, LIST_FULL);
+}
+
+/* ---- totals ---- */
+
+struct totals {
+    size_t held, large_blocks, large_bytes, huge_blocks, huge_bytes;
+};
+
+static void add_arena(struct totals *totals, const struct arena *arena)
+{
+    totals->held += (size_t)__builtin_popcountll(~arena->free & arena_all_slots(arena)) * arena->space->slot_size;
+    for (uint64_t taken = ~arena->free & arena->mapped; taken; taken &= taken - 1) {
+        const struct pool *pool = &arena->pools[__builtin_ctzll(taken)];
+        if (pool_kind_of(pool) == POOL_RUN) {
+            totals->large_blocks++;
+            totals->large_bytes += pool->size;
+        }
+    }
+}
+
+const char *heap_totals_check(const cairn_heap *heap)
+{
+    struct totals totals = {0};
+    for (const struct arena *arena = heap->arenas; arena; arena = arena->all_next) {
+        add_arena(&totals, arena);
+    }
+    for (const struct pool *pool = heap->huge; pool; pool = pool->next) {
+        if (pool_kind_of(pool) != POOL_HUGE || pagemap_get(pool->base) != pool ||
+            (pool->next && pool->next->prev != pool)) {
+            return "the list of huge blocks is damaged";
+        }
+        totals.huge_blocks++;
+        totals.huge_bytes += pool->size;
+    }
+    if (totals.held + totals.huge_bytes != heap->held_bytes) {
+        return "the bytes held do not add up";
+    }
+    if (totals.large_blocks != heap->large_blocks || totals.large_bytes != heap->large_bytes ||
+        totals.huge_blocks != heap->huge_blocks || totals.huge_bytes != heap->huge_bytes) {
+        return "the counts of large and huge blocks do not add up";
+    }
+    return NULL;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* front.h: what the fronts (malloc, Python) call: the hot paths on the default heap, and on a single heap. */
+
+#ifndef CAIRN_HEAP_FRONT_H
+#define CAIRN_HEAP_FRONT_H
+
+#include "heap/owner.h"
+#include "heap/thread.h"
+
+/* Makes the default heap and registers thread-exit and fork handlers. Idempotent; called by itself at the first
+ * request, and by the preload's constructor so that it happens before threads exist. */
+void heap_start(void);
+
+/* Giving back while the program waits. heap_idle_ms says after how long a wait all free pools of all heaps may be
+ * purged; 0 if there are none that hold pages. heap_idle_tick, after such a wait, purges them, leaving out heaps that
+ * are busy. Both may be called in a signal handler. [any] */
+unsigned heap_idle_ms(void);
+void heap_idle_tick(void);
+
+/* The C allocation functions on the default heap; their contracts are those of cairn_alloc() and so on. Freeing,
+ * resizing and asking the size accept a live block of any heap. */
+static inline void *front_alloc(size_t size)
+{
+    return owner_alloc(tls_owner, size);
+}
+
+static inline void front_free(void *block)
+{
+    owner_free(tls_owner, block);
+}
+
+void *front_calloc(size_t count, size_t size);
+void *front_alloc_aligned(size_t alignment, size_t size);
+void *front_realloc(void *block, size_t size);
+size_t front_usable_size(const void *block);
+
+/* A single heap's requests: the heap's lock-holder calls them with its owner. */
+static inline struct owner *front_single_owner(cairn_heap *heap)
+{
+    ASSERT(heap->single);
+    return &heap->base;
+}
+
+static inline void *front_single_alloc(struct owner *owner, size_t size)
+{
+    return owner_alloc(owner, size);
+}
+
+static inline void front_single_free(struct owner *owner, void *block)
+{
+    owner_free(owner, block);
+}
+
+#endif

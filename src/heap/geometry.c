@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* geometry.c: presets, their check, and the class tables; see geometry.h. No state. */
+
+#include "heap/geometry.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define KIB 1024u
+#define MIB (1024u * KIB)
+
+static const struct {
+    const char *name;
+    cairn_geometry geometry;
+} presets[] = {
+    {"classic", {256 * KIB, 4 * KIB, 8, 512, true}},
+    {"cpython", {1 * MIB, 16 * KIB, 16, 512, true}},
+    {"default", {1 * MIB, 16 * KIB, 16, 1024, false}},
+};
+
+int cairn_geometry_preset(const char *name, cairn_geometry *geometry)
+{
+    for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++) {
+        if (name && strcmp(name, presets[i].name) == 0) {
+            *geometry = presets[i].geometry;
+            return 0;
+        }
+    }
+    return EINVAL;
+}
+
+static bool power_of_two(size_t n)
+{
+    return n && (n & (n - 1)) == 0;
+}
+
+const char *cairn_geometry_error(const cairn_geometry *g)
+{
+    if (!power_of_two(g->pool_size) || g->pool_size < 4 * KIB || g->pool_size > 512 * KIB) {
+        return "pool_size must be a power of two from 4 KiB to 512 KiB";
+    }
+    if (!power_of_two(g->arena_size) || g->arena_size < 4 * g->pool_size || g->arena_size > SLOTS * g->pool_size) {
+        return "arena_size must be a power of two from 4 to 64 times pool_size";
+    }
+    if (g->alignment != 8 && g->alignment != 16) {
+        return "alignment must be 8 or 16";
+    }
+    if (g->small_limit % g->alignment || g->small_limit < 64 || g->small_limit > 64 * g->alignment) {
+        return "small_limit must be a multiple of alignment from 64 to 64 times alignment";
+    }
+    if (g->small_limit > g->pool_size / 8) {
+        return "small_limit must be at most an eighth of pool_size";
+    }
+    return NULL;
+}
+
+static void space_init(struct space *space, size_t arena_size, size_t slot_size, bool by_run)
+{
+    space->arena_size = arena_size;
+    space->slot_size = slot_size;
+    space->slot_count = (unsigned)(arena_size / slot_size);
+    space->by_run = by_run;
+}
+
+static void add_class(cairn_heap *heap, size_t block_size)
+{
+    struct size_class *c = &heap->classes[heap->class_count];
+    bool small = block_size <= heap->geometry.small_limit;
+    c->block_size = (uint32_t)block_size;
+    c->space = small ? SPACE_SMALL : SPACE_SPAN;
+    c->slots = small || block_size <= MEDIUM_ONE_SLOT ? 1 : MEDIUM_SLOTS;
+    size_t capacity = heap->spaces[c->space].slot_size * c->slots / block_size;
+    c->capacity = (uint16_t)(capacity < UINT16_MAX ? capacity : UINT16_MAX); /* what a pool's counter can hold */
+    c->direct_lo = 1;
+    c->direct_hi = 0;
+    heap->class_count++;
+}
+
+static void fill_direct_table(cairn_heap *heap)
+{
+    unsigned index = 0;
+    for (unsigned i = 0; i < DIRECT_COUNT; i++) {
+        size_t size = i ? (size_t)i * 8 : 1;
+        while (heap->classes[index].block_size < size || heap->classes[index].block_size % heap->min_alignment) {
+            index++;
+        }
+        heap->direct_class[i] = (uint8_t)index;
+        struct size_class *c = &heap->classes[index];
+        if (c->direct_lo > c->direct_hi) {
+            c->direct_lo = (uint8_t)i;
+        }
+        c->direct_hi = (uint8_t)i;
+    }
+}
+
+void geometry_apply(cairn_heap *heap)
+{
+    const cairn_geometry *g = &heap->geometry;
+    space_init(&heap->spaces[SPACE_SMALL], g->arena_size, g->pool_size, false);
+    space_init(&heap->spaces[SPACE_SPAN], SPAN_ARENA, SPAN_SLOT, true);
+    for (size_t size = g->alignment; size <= g->small_limit; size += g->alignment) {
+        add_class(heap, size);
+    }
+    for (size_t doubling = 64; doubling < MEDIUM_MAX; doubling *= 2) {
+        for (size_t step = 1; step <= 8; step++) {
+            size_t size = doubling + step * (doubling / 8);
+            if (size > g->small_limit && size % g->alignment == 0) {
+                add_class(heap, size);
+            }
+            if (size == DIRECT_MAX) {
+                heap->class_above_direct = heap->class_count;
+            }
+        }
+    }
+    fill_direct_table(heap);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* geometry.h: from a geometry to a heap's size classes.
+ *
+ * Classes up to small_limit are spaced by the alignment; above, eight to a doubling (at most 12.5% rounding) up to
+ * MEDIUM_MAX. The first live in pools of the geometry (the small space), the others in pools of one or eight 64 KiB
+ * slots (the span space). */
+
+#ifndef CAIRN_HEAP_GEOMETRY_H
+#define CAIRN_HEAP_GEOMETRY_H
+
+#include "heap/types.h"
+
+/* Fills the heap's class tables and spaces from heap->geometry and heap->min_alignment. */
+void geometry_apply(cairn_heap *heap);
+
+/* The class that serves a request of `size` bytes, at most MEDIUM_MAX. */
+static inline unsigned class_of(const cairn_heap *heap, size_t size)
+{
+    if (size <= DIRECT_MAX) {
+        return heap->direct_class[(size + 7) >> 3];
+    }
+    unsigned bits = 63u - (unsigned)__builtin_clzll(size - 1); /* 10 for 1025..2048 */
+    return heap->class_above_direct + (bits - 10) * 8 + (unsigned)(((size - 1) >> (bits - 3)) & 7);
+}
+
+#endif

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* options.c: reads the CAIRN_* environment variables by the table below.
+ *
+ * The values are read into place once, by the thread that comes first; the others wait for it (a matter of
+ * microseconds). A value that does not parse leaves the default. What is wrong is reported after everything has been
+ * read, because who may speak is an option too. No allocation, no stdio, no locale. */
+
+#include "heap/options.h"
+
+#include <limits.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "os/os.h"
+
+#define PREFIX "CAIRN_"
+
+/* One option: its name, what its value must be (for the report), and the function that stores it (false: malformed;
+ * nothing stored). */
+struct option {
+    const char *name;
+    const char *wanted;
+    bool (*store)(struct options *into, const char *text);
+};
+
+/* ---- values ---- */
+
+/* Reads digits; false if there is none or the number is too large. Leaves *text behind the last digit. */
+static bool read_digits(const char **text, uint64_t *number)
+{
+    const char *at = *text;
+    uint64_t value = 0;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        if (__builtin_mul_overflow(value, (uint64_t)10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value)) {
+            return false;
+        }
+    }
+    bool any = at != *text;
+    *text = at;
+    *number = value;
+    return any;
+}
+
+static bool read_number(const char *text, uint64_t most, uint64_t *number)
+{
+    uint64_t value;
+    if (!read_digits(&text, &value) || *text != '\0' || value > most) {
+        return false;
+    }
+    *number = value;
+    return true;
+}
+
+/* The power of two that a size suffix stands for, or -1. */
+static int suffix_shift(char suffix)
+{
+    switch (suffix) {
+    case 'K':
+    case 'k':
+        return 10;
+    case 'M':
+    case 'm':
+        return 20;
+    case 'G':
+    case 'g':
+        return 30;
+    case 'T':
+    case 't':
+        return 40;
+    default:
+        return -1;
+    }
+}
+
+/* A size: digits and at most one suffix, which may be written K, KB or KiB. */
+static bool read_size(const char *text, size_t *size)
+{
+    uint64_t value;
+    if (!read_digits(&text, &value)) {
+        return false;
+    }
+    int shift = suffix_shift(*text);
+    if (shift > 0) {
+        text++;
+        if (text[0] == 'i' && text[1] == 'B') {
+            text += 2;
+        } else if (text[0] == 'B') {
+            text++;
+        }
+        if (value > UINT64_MAX >> shift) {
+            return false;
+        }
+        value <<= shift;
+    }
+    if (*text != '\0' || value > SIZE_MAX) {
+        return false;
+    }
+    *size = (size_t)value;
+    return true;
+}
+
+static bool read_switch(const char *text, bool *on)
+{
+    uint64_t value;
+    if (!read_number(text, 1, &value)) {
+        return false;
+    }
+    *on = value == 1;
+    return true;
+}
+
+/* ---- the options ---- */
+
+static bool store_geometry(struct options *into, const char *text)
+{
+    return cairn_geometry_preset(text, &into->geometry) == 0;
+}
+
+static bool store_limit(struct options *into, const char *text)
+{
+    return read_size(text, &into->limit);
+}
+
+static bool store_purge_delay(struct options *into, const char *text)
+{
+    uint64_t value;
+    if (!read_number(text, UINT_MAX, &value)) {
+        return false;
+    }
+    into->purge_delay_ms = (unsigned)value;
+    return true;
+}
+
+static bool store_stats(struct options *into, const char *text)
+{
+    if (strcmp(text, "text") == 0) {
+        into->stats = STATS_TEXT;
+    } else if (strcmp(text, "json") == 0) {
+        into->stats = STATS_JSON;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool store_stats_file(struct options *into, const char *text)
+{
+    into->stats_file = text;
+    return true;
+}
+
+static bool store_stats_children(struct options *into, const char *text)
+{
+    return read_switch(text, &into->stats_children);
+}
+
+static bool store_misuse(struct options *into, const char *text)
+{
+    into->misuse_reports = strcmp(text, "report") == 0;
+    return into->misuse_reports || strcmp(text, "abort") == 0;
+}
+
+static bool store_children(struct options *into, const char *text)
+{
+    bool follow;
+    if (!read_switch(text, &follow)) {
+        return false;
+    }
+    into->no_children = !follow;
+    return true;
+}
+
+static bool store_python(struct options *into, const char *text)
+{
+    return read_switch(text, &into->python);
+}
+
+static bool store_run_pid(struct options *into, const char *text)
+{
+    uint64_t value;
+    if (!read_number(text, INT_MAX, &value)) {
+        return false;
+    }
+    into->run_pid = (pid_t)value;
+    return true;
+}
+
+static const struct option table[] = {
+    {"CAIRN_GEOMETRY", "classic, cpython or default", store_geometry},
+    {"CAIRN_LIMIT", "a size in bytes, or with suffix K, M, G or T", store_limit},
+    {"CAIRN_PURGE_DELAY", "a number of milliseconds", store_purge_delay},
+    {"CAIRN_STATS", "text or json", store_stats},
+    {"CAIRN_STATS_FILE", "a path", store_stats_file},
+    {"CAIRN_STATS_CHILDREN", "0 or 1", store_stats_children},
+    {"CAIRN_MISUSE", "abort or report", store_misuse},
+    {"CAIRN_CHILDREN", "0 or 1", store_children},
+    {"CAIRN_PYTHON", "0 or 1", store_python},
+    {"CAIRN_RUN_PID", "a process id", store_run_pid},
+};
+
+enum { OPTIONS = sizeof table / sizeof table[0] };
+
+/* Variables of Cairn's build, tests, benchmarks and demo; not options of the library. One that ends in an underscore
+ * stands for all that start with it. */
+static const char *const neighbours[] = {"CAIRN_BUILD", "CAIRN_TEST_", "CAIRN_BENCH_", "CAIRN_DEMO_"};
+
+/* ---- reading ---- */
+
+static bool starts_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* The value of NAME=VALUE if it is the option's, else NULL. */
+static const char *value_of(const struct option *option, const char *variable)
+{
+    size_t length = strlen(option->name);
+    return strncmp(variable, option->name, length) == 0 && variable[length] == '=' ? variable + length + 1 : NULL;
+}
+
+static const struct option *option_of(const char *variable, const char **value)
+{
+    for (size_t i = 0; i < OPTIONS; i++) {
+        *value = value_of(&table[i], variable);
+        if (*value) {
+            return &table[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_neighbour(const char *variable)
+{
+    size_t name = strcspn(variable, "=");
+    for (size_t i = 0; i < sizeof neighbours / sizeof neighbours[0]; i++) {
+        size_t length = strlen(neighbours[i]);
+        bool family = neighbours[i][length - 1] == '_';
+        if (starts_with(variable, neighbours[i]) && (family || name == length)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void set_defaults(struct options *into)
+{
+    memset(into, 0, sizeof *into);
+    (void)cairn_geometry_preset("default", &into->geometry);
+    into->purge_delay_ms = CAIRN_PURGE_DELAY_DEFAULT_MS;
+    into->python = true;
+}
+
+/* Appends to a line of limited length; what does not fit is cut. */
+static void append(char *line, size_t size, const char *text, size_t most)
+{
+    size_t length = strlen(line);
+    for (size_t i = 0; i < most && text[i] != '\0' && length + 1 < size; i++) {
+        line[length++] = text[i];
+    }
+    line[length] = '\0';
+}
+
+static void report(const char *variable, const struct option *option)
+{
+    enum { SHOWN = 200 };
+    char line[400] = "cairn: ";
+    size_t name = strcspn(variable, "=");
+    append(line, sizeof line, variable, option ? SHOWN : (name < SHOWN ? name : SHOWN));
+    append(line, sizeof line, option ? " is ignored: it must be " : " is not an option of Cairn", SIZE_MAX);
+    append(line, sizeof line, option ? option->wanted : "", SIZE_MAX);
+    append(line, sizeof line, " (see cairn run --help)\n", SIZE_MAX);
+    os_write_error(line, strlen(line));
+}
+
+/* Takes in one variable; false if there is something to report. An empty value counts as unset. */
+static bool take_in(struct options *into, const char *variable, const struct option **option)
+{
+    const char *value;
+    *option = option_of(variable, &value);
+    if (*option) {
+        return *value == '\0' || (*option)->store(into, value);
+    }
+    return is_neighbour(variable);
+}
+
+static bool may_speak(const struct options *from)
+{
+    return from->run_pid == 0 || from->run_pid == getpid();
+}
+
+static void report_all(const struct options *from, char **environment)
+{
+    if (!may_speak(from)) {
+        return;
+    }
+    struct options scratch = *from;
+    for (char **at = environment; *at; at++) {
+        const struct option *option;
+        if (starts_with(*at, PREFIX) && !take_in(&scratch, *at, &option)) {
+            report(*at, option);
+        }
+    }
+}
+
+static void read_environment(struct options *into, char **environment)
+{
+    set_defaults(into);
+    if (!os_process_is_secure()) {
+        for (char **at = environment; *at; at++) {
+            const struct option *option;
+            if (starts_with(*at, PREFIX)) {
+                (void)take_in(into, *at, &option);
+            }
+        }
+        report_all(into, environment);
+    }
+    into->read = true;
+}
+
+/* ---- once ---- */
+
+enum { UNREAD, READING, READ };
+
+static struct options options;
+static atomic_int state = UNREAD;
+
+/* Before the environment is known: the defaults, and the next call tries again. */
+static const struct options *early_options(void)
+{
+    static struct options early;
+    static atomic_int early_state = UNREAD;
+    if (atomic_load_explicit(&early_state, memory_order_acquire) != READ) {
+        set_defaults(&early); /* by the only thread there is: libc has not started yet */
+        atomic_store_explicit(&early_state, READ, memory_order_release);
+    }
+    return &early;
+}
+
+const struct options *cairn_options(void)
+{
+    if (atomic_load_explicit(&state, memory_order_acquire) == READ) {
+        return &options;
+    }
+    char **environment = os_environment();
+    if (!environment) {
+        return early_options();
+    }
+    int expected = UNREAD;
+    if (atomic_compare_exchange_strong(&state, &expected, READING)) {
+        read_environment(&options, environment);
+        atomic_store_explicit(&state, READ, memory_order_release);
+    }
+    while (atomic_load_explicit(&state, memory_order_acquire) != READ) {
+        sched_yield();
+    }
+    return &options;
+}
+
+bool cairn_options_speaker(void)
+{
+    return may_speak(cairn_options());
+}

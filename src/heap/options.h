@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* options.h: the CAIRN_* environment variables, read once, before the first request is served.
+ *
+ * The table in options.c is the one list of names; `cairn run --help` and docs/man mirror it and a test compares
+ * them. Nothing is read when the process is setuid (AT_SECURE). An unknown or malformed variable is reported by name,
+ * once per process tree (children of a process started by `cairn run` stay silent), and does not stop the program.
+ * No libc call that allocates is made while reading. */
+
+#ifndef CAIRN_HEAP_OPTIONS_H
+#define CAIRN_HEAP_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "cairn.h"
+
+typedef enum { STATS_OFF, STATS_TEXT, STATS_JSON } stats_format;
+
+struct options {
+    cairn_geometry geometry; /* CAIRN_GEOMETRY=classic|cpython|default */
+    size_t limit;            /* CAIRN_LIMIT=SIZE, bytes or with suffix K, M, G, T: of the default heap and, on its own
+                                account, of Python's; 0: none */
+    unsigned purge_delay_ms; /* CAIRN_PURGE_DELAY=MS */
+    stats_format stats;      /* CAIRN_STATS=text|json: print at exit */
+    const char *stats_file;  /* CAIRN_STATS_FILE=PATH (%p becomes the process id); NULL: stderr */
+    bool stats_children;     /* CAIRN_STATS_CHILDREN=1: children print too */
+    bool misuse_reports;     /* CAIRN_MISUSE=abort|report */
+    bool no_children;        /* CAIRN_CHILDREN=0: the preload takes itself out of LD_PRELOAD for children */
+    bool python;             /* CAIRN_PYTHON=0: leave CPython's allocators alone (malloc is still served) */
+    pid_t run_pid;           /* CAIRN_RUN_PID, set by `cairn run`: the process it started; 0 without it */
+    bool read;               /* the environment has been read */
+};
+
+/* The process's options; reads the environment at the first call. [any, no lock; idempotent] */
+const struct options *cairn_options(void);
+
+/* True if this process should speak on stderr for the user (it is the one `cairn run` started, or there was no
+ * `cairn run`). [any] */
+bool cairn_options_speaker(void);
+
+#endif

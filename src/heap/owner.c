@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* owner.c: owners and their pools; the slow twins of the hot paths in owner.h.
+ *
+ * States of a pool of a class, and the moves between them:
+ *
+ *     arena ──take──> used list ──no free and no untouched block found──> full list
+ *       ^                │  ^                                                │
+ *       │                │  └────────────── a block is freed ───────────────┘
+ *       └──no block used─┘
+ *
+ * A pool whose last block was just given stays on the used list until the next request finds it so; the head of the
+ * used list is what the direct table shows. With reuse_at_once a pool that gets its first free block becomes the head;
+ * without, it queues at the tail, and a class keeps its only pool when that is empty (the idle set) until pools run
+ * short.
+ *
+ * Locks: see types.h; the heap's lock is taken here only around arenas and the common owner (never by the common
+ * owner itself, which is used with it held). */
+
+#include "heap/owner.h"
+
+#include <errno.h>
+
+#include "heap/arena.h"
+#include "heap/check.h"
+#include "heap/geometry.h"
+#include "heap/large.h"
+#include "heap/misuse.h"
+#include "heap/remote.h"
+#include "heap/thread.h"
+
+enum { CARVE_BYTES = 4096 }; /* untouched blocks are made free about a page at a time */
+
+struct pool pool_empty;
+
+#define EMPTY &pool_empty
+#define EMPTY8 EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY
+#define EMPTY64 EMPTY8, EMPTY8, EMPTY8, EMPTY8, EMPTY8, EMPTY8, EMPTY8, EMPTY8
+_Static_assert(DIRECT_COUNT == 129, "owner_none fills the whole direct table");
+
+struct owner owner_none = {.direct = {EMPTY64, EMPTY64, EMPTY}};
+
+/* ---- locks ---- */
+
+static void lock_heap(const struct owner *owner)
+{
+    if (!owner->common) {
+        os_lock_take(&owner->heap->lock);
+    }
+}
+
+static void unlock_heap(const struct owner *owner)
+{
+    if (!owner->common) {
+        os_lock_give(&owner->heap->lock);
+    }
+}
+
+/* ---- lists ---- */
+
+static void list_push_front(struct pool_list *list, struct pool *pool)
+{
+    pool->prev = NULL;
+    pool->next = list->head;
+    *(list->head ? &list->head->prev : &list->tail) = pool;
+    list->head = pool;
+}
+
+static void list_push_back(struct pool_list *list, struct pool *pool)
+{
+    pool->next = NULL;
+    pool->prev = list->tail;
+    *(list->tail ? &list->tail->next : &list->head) = pool;
+    list->tail = pool;
+}
+
+static void list_remove(struct pool_list *list, struct pool *pool)
+{
+    *(pool->prev ? &pool->prev->next : &list->head) = pool->next;
+    *(pool->next ? &pool->next->prev : &list->tail) = pool->prev;
+    pool->next = pool->prev = NULL;
+}
+
+/* Shows the head of a class's used list in the direct table. Exact owners show the empty pool, so that every request
+ * comes through the slow twin and is counted. */
+static void publish(struct owner *owner, unsigned class_index)
+{
+    const struct size_class *c = &owner->heap->classes[class_index];
+    struct pool *head = owner->used[class_index].head;
+    if (!head || owner->exact) {
+        head = &pool_empty;
+    }
+    for (unsigned i = c->direct_lo; i <= c->direct_hi; i++) {
+        owner->direct[i] = head;
+    }
+}
+
+static void set_fast(struct owner *owner, struct pool *pool, bool fast)
+{
+    fast = fast && !owner->exact && !owner->common;
+    atomic_store_explicit(&pool->fast, fast ? owner : NULL, memory_order_relaxed);
+}
+
+static void used_add(struct owner *owner, struct pool *pool, bool front)
+{
+    struct pool_list *list = &owner->used[pool->class_index];
+    if (front) {
+        list_push_front(list, pool);
+    } else {
+        list_push_back(list, pool);
+    }
+    pool->list = LIST_USED;
+    set_fast(owner, pool, true);
+    if (list->head == pool) {
+        publish(owner, pool->class_index);
+    }
+}
+
+static void used_remove(struct owner *owner, struct pool *pool)
+{
+    struct pool_list *list = &owner->used[pool->class_index];
+    bool head = list->head == pool;
+    list_remove(list, pool);
+    pool->list = LIST_NONE;
+    set_fast(owner, pool, false);
+    if (head) {
+        publish(owner, pool->class_index);
+    }
+}
+
+static void make_full(struct owner *owner, struct pool *pool)
+{
+    used_remove(owner, pool);
+    list_push_back(&owner->full, pool);
+    pool->list = LIST_FULL;
+}
+
+static void full_remove(struct owner *owner, struct pool *pool)
+{
+    list_remove(&owner->full, pool);
+    pool->list = LIST_NONE;
+}
+
+/* ---- blocks of a pool ---- */
+
+static bool has_room(const struct pool *pool)
+{
+    return pool->free || pool_carved(pool) < pool->capacity;
+}
+
+void *pool_block_start(const struct pool *pool, const void *address)
+{
+    size_t offset = (size_t)((const char *)address - pool->base);
+    size_t index = offset / pool->block_size;
+    return index < pool->capacity ? pool->base + index * pool->block_size : NULL;
+}
+
+/* Makes untouched blocks free, in address order, about a page of them. */
+static void carve(struct pool *pool)
+{
+    size_t size = pool->block_size;
+    size_t count = size < CARVE_BYTES ? CARVE_BYTES / size : 1;
+    size_t carved = pool_carved(pool);
+    size_t left = pool->capacity - carved;
+    if (count > left) {
+        count = left;
+    }
+    char *first = pool->base + carved * size;
+    char *last = first + (count - 1) * size;
+    for (char *at = first; at < last; at += size) {
+        ((struct block *)(void *)at)->next = (struct block *)(void *)(at + size);
+    }
+    ((struct block *)(void *)last)->next = pool->free;
+    /* Should another thread fork now, the child must not carve these again: `carved` first. */
+    atomic_store_explicit(&pool->carved, (uint16_t)(carved + count), memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    pool->free = (struct block *)(void *)first;
+}
+
+/* The thread that owned the pool may have been stopped by a fork between two of its steps: count again. */
+static void settle(struct pool *pool)
+{
+    if (!pool->unsettled) {
+        return;
+    }
+    uint64_t used = pool_carved(pool);
+    for (const struct block *b = pool->free; b; b = b->next) {
+        used--;
+    }
+    atomic_store_explicit(&pool->counts, pool_requests(pool) << 16 | used, memory_order_relaxed);
+    pool->unsettled = false;
+}
+
+static void *pop(struct pool *pool)
+{
+    struct block *block = pool->free;
+    pool->free = block->next;
+    uint64_t counts = atomic_load_explicit(&pool->counts, memory_order_relaxed);
+    atomic_store_explicit(&pool->counts, counts + 0x10001, memory_order_relaxed);
+    return block;
+}
+
+/* ---- exact counting ---- */
+
+void exact_served(struct owner *owner, unsigned class_index, size_t asked, size_t given)
+{
+    cairn_heap *heap = owner->heap;
+    if (class_index < heap->class_count) {
+        counter_add(&owner->asked[class_index], asked);
+    }
+    size_t live = atomic_fetch_add_explicit(&heap->live_bytes, given, memory_order_relaxed) + given;
+    size_t peak = atomic_load_explicit(&heap->live_peak, memory_order_relaxed);
+    while (live > peak && !atomic_compare_exchange_weak_explicit(&heap->live_peak, &peak, live, memory_order_relaxed,
+                                                                 memory_order_relaxed)) {
+    }
+}
+
+void exact_freed(cairn_heap *heap, size_t given)
+{
+    atomic_fetch_sub_explicit(&heap->live_bytes, given, memory_order_relaxed);
+}
+
+/* ---- pools come and go ---- */
+
+void owner_init(struct owner *owner, cairn_heap *heap)
+{
+    owner->heap = heap;
+    owner->exact = heap->exact;
+    for (unsigned i = 0; i < DIRECT_COUNT; i++) {
+        owner->direct[i] = &pool_empty;
+    }
+    remote_open(owner);
+}
+
+void owner_reset(struct owner *owner)
+{
+    for (unsigned c = 0; c < owner->heap->class_count; c++) {
+        owner->used[c].head = owner->used[c].tail = NULL;
+        publish(owner, c);
+    }
+    owner->full.head = owner->full.tail = NULL;
+    owner->idle[0] = owner->idle[1] = 0;
+    owner->outbox_bytes = 0;
+}
+
+/* Gives a pool without used blocks, on no list, back to its arena. */
+static void return_pool(struct owner *owner, struct pool *pool)
+{
+    ASSERT(pool->list == LIST_NONE && pool_used(pool) == 0);
+    counter_add(&owner->requests[pool->class_index], pool_requests(pool));
+    atomic_store_explicit(&pool->counts, 0, memory_order_relaxed);
+    lock_heap(owner);
+    arena_return(pool);
+    unlock_heap(owner);
+}
+
+static void set_idle(struct owner *owner, unsigned class_index, bool idle)
+{
+    uint64_t bit = UINT64_C(1) << (class_index % 64);
+    if (idle) {
+        owner->idle[class_index / 64] |= bit;
+    } else {
+        owner->idle[class_index / 64] &= ~bit;
+    }
+}
+
+static void pool_emptied(struct owner *owner, struct pool *pool)
+{
+    const struct pool_list *list = &owner->used[pool->class_index];
+    if (!owner->heap->geometry.reuse_at_once && !owner->common && list->head == list->tail) {
+        set_idle(owner, pool->class_index, true);
+        return;
+    }
+    used_remove(owner, pool);
+    return_pool(owner, pool);
+}
+
+void owner_return_idle(struct owner *owner)
+{
+    for (unsigned word = 0; word < 2; word++) {
+        while (owner->idle[word]) {
+            unsigned class_index = word * 64 + (unsigned)__builtin_ctzll(owner->idle[word]);
+            set_idle(owner, class_index, false);
+            struct pool *next;
+            for (struct pool *pool = owner->used[class_index].head; pool; pool = next) {
+                next = pool->next;
+                if (pool_used(pool) == 0) {
+                    used_remove(owner, pool);
+                    return_pool(owner, pool);
+                }
+            }
+        }
+    }
+}
+
+/* Gives a pool taken from an arena its class. */
+static void set_class(struct owner *owner, struct pool *pool, unsigned class_index)
+{
+    const struct size_class *c = &owner->heap->classes[class_index];
+    pool->free = NULL;
+    pool->block_size = c->block_size;
+    pool->capacity = c->capacity;
+    atomic_store_explicit(&pool->carved, 0, memory_order_relaxed);
+    pool->class_index = (uint8_t)class_index;
+    pool->list = LIST_NONE;
+    pool->unsettled = false;
+    atomic_store_explicit(&pool->counts, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->kind, POOL_CLASS, memory_order_relaxed);
+    atomic_store_explicit(&pool->owner, owner, memory_order_release);
+}
+
+/* A pool of the common owner with room, now ours; the heap's lock is held. */
+static struct pool *adopt(struct owner *owner, unsigned class_index)
+{
+    struct owner *base = &owner->heap->base;
+    struct pool *pool = base == owner ? NULL : base->used[class_index].head;
+    if (!pool) {
+        return NULL;
+    }
+    used_remove(base, pool);
+    settle(pool);
+    atomic_store_explicit(&pool->owner, owner, memory_order_release);
+    return pool;
+}
+
+static struct pool *take_pool(struct owner *owner, unsigned class_index, bool may_grow)
+{
+    cairn_heap *heap = owner->heap;
+    const struct size_class *c = &heap->classes[class_index];
+    lock_heap(owner);
+    struct pool *pool = heap->single ? NULL : adopt(owner, class_index);
+    if (!pool) {
+        pool = arena_take(heap, &heap->spaces[c->space], c->slots, 1, may_grow);
+        if (pool) {
+            set_class(owner, pool, class_index);
+        }
+    }
+    unlock_heap(owner);
+    return pool;
+}
+
+/* A pool with room for a class that has none: a free one, one that another class keeps empty, or one of a new arena;
+ * when memory is short, all that can be given back is, first. */
+static struct pool *find_pool(struct owner *owner, unsigned class_index)
+{
+    struct pool *pool = take_pool(owner, class_index, false);
+    if (!pool && (owner->idle[0] | owner->idle[1])) {
+        owner_return_idle(owner);
+        pool = take_pool(owner, class_index, false);
+    }
+    if (!pool) {
+        pool = take_pool(owner, class_index, true);
+    }
+    if (!pool) {
+        lock_heap(owner);
+        large_trim(owner->heap);
+        arena_trim(owner->heap);
+        unlock_heap(owner);
+        pool = take_pool(owner, class_index, true);
+    }
+    if (pool) {
+        used_add(owner, pool, true);
+    }
+    return pool;
+}
+
+/* ---- requests ---- */
+
+/* Purges what is due, also while the program takes no new pools. */
+static void tick_if_due(struct owner *owner)
+{
+    uint64_t due = atomic_load_explicit(&owner->heap->purge_due, memory_order_relaxed);
+    if (due && due <= os_clock_ms()) {
+        lock_heap(owner);
+        large_tick(owner->heap);
+        arena_tick(owner->heap);
+        unlock_heap(owner);
+    }
+}
+
+void *owner_alloc_class(struct owner *owner, unsigned class_index)
+{
+    tick_if_due(owner);
+    if (atomic_load_explicit(&owner->inbox, memory_order_relaxed)) {
+        owner_drain(owner);
+    }
+    for (;;) {
+        struct pool *pool = owner->used[class_index].head;
+        if (!pool) {
+            pool = find_pool(owner, class_index);
+            if (!pool) {
+                return NULL;
+            }
+        }
+        settle(pool);
+        if (!pool->free && pool_carved(pool) < pool->capacity) {
+            carve(pool);
+        }
+        if (pool->free) {
+            publish(owner, class_index);
+            void *block = pop(pool);
+            DEBUG_ONLY(pool_check_assert(pool));
+            return block;
+        }
+        make_full(owner, pool);
+    }
+}
+
+void *owner_alloc_slow(struct owner *owner, size_t size)
+{
+    if (owner == &owner_none) {
+        return thread_alloc(cairn_heap_default(), size);
+    }
+    cairn_heap *heap = owner->heap;
+    if (size > MEDIUM_MAX) {
+        return large_alloc(owner, heap, size, 1, NULL);
+    }
+    unsigned class_index = class_of(heap, size);
+    void *block = owner_alloc_class(owner, class_index);
+    if (UNLIKELY(!block)) {
+        atomic_fetch_add_explicit(&heap->requests_failed, 1, memory_order_relaxed);
+        errno = ENOMEM;
+    } else if (UNLIKELY(owner->exact)) {
+        exact_served(owner, class_index, size, heap->classes[class_index].block_size);
+    }
+    return block;
+}
+
+/* ---- frees ---- */
+
+void owner_free_own(struct owner *owner, struct pool *pool, void *address)
+{
+    settle(pool);
+    DEBUG_ONLY(pool_check_assert(pool));
+    struct block *block = address;
+    block->next = pool->free;
+    pool->free = block;
+    uint64_t counts = atomic_load_explicit(&pool->counts, memory_order_relaxed) - 1;
+    atomic_store_explicit(&pool->counts, counts, memory_order_relaxed);
+    if (owner->exact) {
+        exact_freed(owner->heap, pool->block_size);
+    }
+    if (pool->list == LIST_FULL) {
+        full_remove(owner, pool);
+        used_add(owner, pool, owner->heap->geometry.reuse_at_once);
+    }
+    if ((counts & 0xffff) == 0) {
+        pool_emptied(owner, pool);
+    }
+}
+
+void owner_drain(struct owner *owner)
+{
+    struct block *chain = remote_take(owner);
+    if (chain) {
+        remote_route(owner, chain, NULL);
+    }
+}
+
+struct pool *pool_of_live(const char *call, const void *address, cairn_heap *expected)
+{
+    struct pool *pool = pagemap_get(address);
+    enum pool_kind kind = pool ? pool_kind_of(pool) : POOL_SLOT;
+    cairn_misuse_kind misuse;
+    if (!pool) {
+        misuse = large_find(address) ? CAIRN_MISUSE_INTERIOR : CAIRN_MISUSE_FOREIGN;
+    } else if (kind == POOL_SLOT) {
+        misuse = CAIRN_MISUSE_DOUBLE_FREE;
+    } else if (expected && pool_owner(pool)->heap != expected) {
+        misuse = CAIRN_MISUSE_WRONG_HEAP;
+    } else if (kind == POOL_CLASS ? pool_block_start(pool, address) != address : pool->base != address) {
+        misuse = CAIRN_MISUSE_INTERIOR;
+    } else {
+        return pool;
+    }
+    misuse_report(misuse, call, address, expected);
+    return NULL;
+}
+
+/* Frees into a pool of this owner, unless the block can be seen to be free already. */
+static void free_own_checked(struct owner *owner, struct pool *pool, void *address)
+{
+    if ((void *)pool->free == address || pool_used(pool) == 0) {
+        misuse_report(CAIRN_MISUSE_DOUBLE_FREE, "free", address, owner->heap);
+    } else {
+        owner_free_own(owner, pool, address);
+    }
+}
+
+void owner_free_live(struct owner *owner, struct pool *pool, void *address)
+{
+    int saved = errno;
+    if (pool_kind_of(pool) != POOL_CLASS) {
+        large_free(pool);
+    } else if (pool_owner(pool) == owner) {
+        free_own_checked(owner, pool, address);
+    } else {
+        remote_free(owner == &owner_none ? NULL : owner, pool, address);
+    }
+    errno = saved;
+}
+
+void owner_free_slow(struct owner *owner, struct pool *pool, void *address)
+{
+    if (!address) {
+        return;
+    }
+    int saved = errno;
+    /* The last block of one's own pool is the common case here and needs no further thought. */
+    if (LIKELY(pool && atomic_load_explicit(&pool->fast, memory_order_relaxed) == owner && pool->free != address &&
+               pool_used(pool) == 1 && DEBUG_HOLDS(pool_block_start(pool, address) == address))) {
+        owner_free_own(owner, pool, address);
+    } else if ((pool = pool_of_live("free", address, NULL)) != NULL) {
+        owner_free_live(owner, pool, address);
+    }
+    errno = saved;
+}
+
+/* ---- hand-over ---- */
+
+void owner_give_to_base(struct pool *pool)
+{
+    struct owner *base = &pool->arena->heap->base;
+    atomic_store_explicit(&pool->fast, NULL, memory_order_relaxed);
+    atomic_store_explicit(&pool->owner, base, memory_order_release);
+    if (has_room(pool)) {
+        used_add(base, pool, false);
+    } else {
+        list_push_back(&base->full, pool);
+        pool->list = LIST_FULL;
+    }
+}
+
+void owner_hand_over(struct owner *owner)
+{
+    cairn_heap *heap = owner->heap;
+    for (unsigned c = 0; c < heap->class_count; c++) {
+        for (struct pool *pool; (pool = owner->used[c].head);) {
+            used_remove(owner, pool);
+            owner_give_to_base(pool);
+        }
+    }
+    for (struct pool *pool; (pool = owner->full.head);) {
+        full_remove(owner, pool);
+        owner_give_to_base(pool);
+    }
+}

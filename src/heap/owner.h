@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* owner.h: requests and frees by the one who owns pools: the hot paths, and their slow twins in owner.c.
+ *
+ * Hot: a request up to DIRECT_MAX pops the newest free block of the pool in the direct table; a free whose pool's
+ * `fast` field names this owner pushes the block. Everything else (no free block, another owner's pool, a full pool,
+ * runs, huge blocks, exact heaps, misuse, NULL) fails one of the hot path's tests and goes to the slow twin.
+ *
+ * An owner is used by its thread only; see types.h for the two exceptions, under locks. */
+
+#ifndef CAIRN_HEAP_OWNER_H
+#define CAIRN_HEAP_OWNER_H
+
+#include "heap/debug.h"
+#include "heap/pagemap.h"
+#include "heap/types.h"
+
+/* The owner of a thread that has none yet: its direct table leads to the empty pool, its heap is the default heap. */
+extern struct owner owner_none;
+
+/* A pool with no free block, never on any list. */
+extern struct pool pool_empty;
+
+/* The slow twins. owner_alloc_slow returns NULL with errno ENOMEM. `pool` is what the page map says of the block. */
+void *owner_alloc_slow(struct owner *owner, size_t size);
+void owner_free_slow(struct owner *owner, struct pool *pool, void *block);
+
+/* The start of the block an address of a class pool lies in, NULL for the tail beyond the last block. */
+void *pool_block_start(const struct pool *pool, const void *address);
+
+/* Hot path. */
+static inline void *owner_alloc(struct owner *owner, size_t size)
+{
+    if (LIKELY(size <= DIRECT_MAX)) {
+        struct pool *pool = owner->direct[(size + 7) >> 3];
+        struct block *block = pool->free;
+        if (LIKELY(block != NULL)) {
+            pool->free = block->next;
+            uint64_t counts = atomic_load_explicit(&pool->counts, memory_order_relaxed);
+            atomic_store_explicit(&pool->counts, counts + 0x10001, memory_order_relaxed);
+            return block;
+        }
+    }
+    return owner_alloc_slow(owner, size);
+}
+
+/* Hot path. The pool's last block goes the slow way, and so does a block of a pool that has none in use. */
+static inline void owner_free(struct owner *owner, void *address)
+{
+    struct pool *pool = pagemap_get(address);
+    if (LIKELY(pool != NULL && atomic_load_explicit(&pool->fast, memory_order_relaxed) == owner)) {
+        struct block *block = address;
+        struct block *newest = pool->free;
+        uint64_t counts = atomic_load_explicit(&pool->counts, memory_order_relaxed);
+        if (LIKELY(block != newest && (counts & 0xffff) > 1 &&
+                   DEBUG_HOLDS(pool_block_start(pool, address) == address))) {
+            block->next = newest;
+            pool->free = block;
+            atomic_store_explicit(&pool->counts, counts - 1, memory_order_relaxed);
+            return;
+        }
+    }
+    owner_free_slow(owner, pool, address);
+}
+
+/* Adds to a counter that one thread at a time writes and any may read. */
+static inline void counter_add(_Atomic(uint64_t) *counter, uint64_t by)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by, memory_order_relaxed);
+}
+
+static inline unsigned pool_used(const struct pool *pool)
+{
+    return (unsigned)(atomic_load_explicit(&pool->counts, memory_order_relaxed) & 0xffff);
+}
+
+static inline uint64_t pool_requests(const struct pool *pool)
+{
+    return atomic_load_explicit(&pool->counts, memory_order_relaxed) >> 16;
+}
+
+static inline unsigned pool_carved(const struct pool *pool)
+{
+    return atomic_load_explicit(&pool->carved, memory_order_relaxed);
+}
+
+static inline struct owner *pool_owner(const struct pool *pool)
+{
+    return atomic_load_explicit(&pool->owner, memory_order_acquire);
+}
+
+static inline enum pool_kind pool_kind_of(const struct pool *pool)
+{
+    return (enum pool_kind)atomic_load_explicit(&pool->kind, memory_order_relaxed);
+}
+
+/* The record of a block that a public call named, or NULL after a report of misuse (what can be told without the
+ * owner: foreign, free, interior, of another heap than `expected` if that is not NULL). */
+struct pool *pool_of_live(const char *call, const void *block, cairn_heap *expected);
+
+/* Sets up an owner's memory (zeroed) for a heap. */
+void owner_init(struct owner *owner, cairn_heap *heap);
+
+/* Makes an owner as new whose lists cannot be trusted (its thread did not survive a fork) and whose pools are gone. */
+void owner_reset(struct owner *owner);
+
+/* A block of one class; NULL if neither pools nor memory are left. For the slow twin and large.c. */
+void *owner_alloc_class(struct owner *owner, unsigned class_index);
+
+/* Frees a live block of any pool, run or mapping. errno is preserved. */
+void owner_free_live(struct owner *owner, struct pool *pool, void *block);
+
+/* Frees a block into a pool that this owner owns. */
+void owner_free_own(struct owner *owner, struct pool *pool, void *block);
+
+/* Takes in what other threads freed. */
+void owner_drain(struct owner *owner);
+
+/* Returns every empty pool this owner keeps. */
+void owner_return_idle(struct owner *owner);
+
+/* Gives all pools to the heap's common owner. The heap's lock is held. */
+void owner_hand_over(struct owner *owner);
+
+/* Gives one pool, on no list, to the common owner. The heap's lock is held. */
+void owner_give_to_base(struct pool *pool);
+
+/* With `exact`: counts a request served, a block freed. */
+void exact_served(struct owner *owner, unsigned class_index, size_t asked, size_t given);
+void exact_freed(cairn_heap *heap, size_t given);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* remote.c: see remote.h. */
+
+#include "heap/remote.h"
+
+#include "heap/owner.h"
+
+/* Posts a chain. False if the inbox is closed; the chain is then untouched but for last->next. */
+static bool post(struct owner *to, struct block *first, struct block *last)
+{
+    struct block *head = atomic_load_explicit(&to->inbox, memory_order_relaxed);
+    do {
+        if (head == INBOX_CLOSED) {
+            last->next = NULL;
+            return false;
+        }
+        last->next = head;
+        /* Release: the owner's acquire in remote_take must see the links and all the freeing thread did before. */
+    } while (!atomic_compare_exchange_weak_explicit(&to->inbox, &head, first, memory_order_release,
+                                                    memory_order_relaxed));
+    return true;
+}
+
+/* Frees a block of the common owner's pool under the heap's lock. False if the pool has another owner by now. */
+static bool free_common(struct owner *common, struct pool *pool, struct block *block, cairn_heap *locked)
+{
+    cairn_heap *heap = common->heap;
+    if (heap != locked) {
+        os_lock_take(&heap->lock);
+    }
+    bool ours = pool_owner(pool) == common;
+    if (ours) {
+        owner_free_own(common, pool, block);
+        counter_add(&common->remote_frees, 1);
+    }
+    if (heap != locked) {
+        os_lock_give(&heap->lock);
+    }
+    return ours;
+}
+
+/* Sends one block to whoever owns its pool now. */
+static void send(struct pool *pool, struct block *block, cairn_heap *locked)
+{
+    for (;;) {
+        struct owner *to = pool_owner(pool);
+        if (to->common) {
+            if (free_common(to, pool, block, locked)) {
+                return;
+            }
+        } else if (post(to, block, block)) {
+            return;
+        }
+    }
+}
+
+/* The box is emptied first: should another thread fork in the middle, the child must not find the chain twice. */
+static void send_chain(struct outbox *box)
+{
+    struct owner *to = box->to;
+    struct block *first = box->first;
+    box->to = NULL;
+    box->first = NULL;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (!post(to, first, box->last)) {
+        remote_route(NULL, first, NULL);
+    }
+}
+
+void remote_flush(struct owner *owner)
+{
+    if (!owner->outbox_bytes) {
+        return;
+    }
+    for (int i = 0; i < OUTBOX_SLOTS; i++) {
+        if (owner->outbox[i].to) {
+            send_chain(&owner->outbox[i]);
+        }
+    }
+    owner->outbox_bytes = 0;
+}
+
+static struct outbox *outbox_for(struct owner *owner, struct owner *to)
+{
+    uintptr_t key = (uintptr_t)to >> 7;
+    key ^= key >> 9;
+    return &owner->outbox[key % OUTBOX_SLOTS];
+}
+
+void remote_free(struct owner *owner, struct pool *pool, struct block *block)
+{
+    struct owner *to = pool_owner(pool);
+    if (!owner || to->common || to->heap != owner->heap || pool->block_size >= OUTBOX_BLOCK) {
+        send(pool, block, NULL);
+        return;
+    }
+    struct outbox *box = outbox_for(owner, to);
+    if (box->to != to) {
+        if (box->to) {
+            owner->outbox_bytes -= box->bytes;
+            send_chain(box);
+        }
+        box->to = to;
+        box->last = block;
+        box->bytes = 0;
+    }
+    block->next = box->first;
+    box->first = block;
+    box->bytes += pool->block_size;
+    owner->outbox_bytes += pool->block_size;
+    if (owner->outbox_bytes > OUTBOX_BYTES) {
+        remote_flush(owner);
+    }
+}
+
+void remote_open(struct owner *owner)
+{
+    atomic_store_explicit(&owner->inbox, NULL, memory_order_release);
+}
+
+struct block *remote_close(struct owner *owner)
+{
+    struct block *chain = atomic_exchange_explicit(&owner->inbox, INBOX_CLOSED, memory_order_acq_rel);
+    return chain == INBOX_CLOSED ? NULL : chain;
+}
+
+struct block *remote_take(struct owner *owner)
+{
+    struct block *head = atomic_load_explicit(&owner->inbox, memory_order_relaxed);
+    if (head == NULL || head == INBOX_CLOSED) {
+        return NULL;
+    }
+    /* Acquire: pairs with the release in post. Only the owner closes, so this cannot see INBOX_CLOSED. */
+    return atomic_exchange_explicit(&owner->inbox, NULL, memory_order_acquire);
+}
+
+void remote_route(struct owner *self, struct block *chain, cairn_heap *locked)
+{
+    uint64_t own = 0;
+    while (chain) {
+        struct block *block = chain;
+        chain = chain->next;
+        struct pool *pool = pagemap_get(block);
+        if (self && pool_owner(pool) == self) {
+            owner_free_own(self, pool, block);
+            own++;
+        } else {
+            send(pool, block, locked);
+        }
+    }
+    if (own) {
+        counter_add(&self->remote_frees, own);
+    }
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* remote.h: blocks freed by a thread that does not own their pool.
+ *
+ * The freeing thread gathers blocks per destination in its outbox (a small table, chains linked through the blocks),
+ * and posts a whole chain to the destination's inbox with one compare-and-swap; the owner takes the whole inbox with
+ * one exchange, in its slow path. So a chain costs two atomic operations however long it is, no block is ever popped
+ * singly (no ABA), and neither side waits.
+ *
+ * When an owner ends it closes its inbox (INBOX_CLOSED): whoever posts later sees that and routes each block anew. A
+ * block may therefore reach an owner that no longer owns its pool: every receiver looks the pool's owner up again and
+ * passes on what is not its own. A block in flight counts as in use, so its pool cannot go away.
+ *
+ * Blocks of the common owner's pools are freed directly, under the heap's lock. An outbox holds only blocks of its own
+ * heap, so that destroying a heap leaves none behind. */
+
+#ifndef CAIRN_HEAP_REMOTE_H
+#define CAIRN_HEAP_REMOTE_H
+
+#include "heap/types.h"
+
+#define INBOX_CLOSED ((struct block *)1)
+
+/* Frees a block that `owner` does not own, through its outbox; with owner NULL it is sent at once. Takes the lock of
+ * the block's heap if the common owner has the pool. */
+void remote_free(struct owner *owner, struct pool *pool, struct block *block);
+
+/* Sends all that the outbox holds. */
+void remote_flush(struct owner *owner);
+
+/* Opens and closes the inbox. Closing returns what was in it. */
+void remote_open(struct owner *owner);
+struct block *remote_close(struct owner *owner);
+
+/* Takes all that is in the inbox; NULL if nothing is, or it is closed. */
+struct block *remote_take(struct owner *owner);
+
+/* Frees each block of a chain, wherever its pool's owner is now. `self` (may be NULL) is
+ * the caller's owner, whose blocks it frees directly; the lock of heap `locked` (may be NULL) is held. */
+void remote_route(struct owner *self, struct block *chain, cairn_heap *locked);
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* request.c: requests by heap: zeroed, aligned, resizing, freeing, sizes; the public functions and those of front.h.
+ * No locks of its own. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "heap/front.h"
+#include "heap/geometry.h"
+#include "heap/large.h"
+
+/* The calling thread's owner; owner_none if it has none (only of use for frees). */
+static struct owner *owner_for_free(cairn_heap *heap)
+{
+    if (heap->single) {
+        return &heap->base;
+    }
+    if (heap->is_default) {
+        return tls_owner;
+    }
+    struct owner *owner = thread_owner_if_any(heap);
+    return owner ? owner : &owner_none;
+}
+
+void *cairn_alloc(cairn_heap *heap, size_t size)
+{
+    if (heap->single) {
+        return owner_alloc(&heap->base, size);
+    }
+    struct owner *owner = heap->is_default ? tls_owner : thread_owner_if_any(heap);
+    return LIKELY(owner != NULL) ? owner_alloc(owner, size) : thread_alloc(heap, size);
+}
+
+void *cairn_calloc(cairn_heap *heap, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (bytes > MEDIUM_MAX) {
+        bool zeroed = false;
+        void *block = large_alloc(NULL, heap, bytes, 1, &zeroed);
+        if (block && !zeroed) {
+            memset(block, 0, bytes);
+        }
+        return block;
+    }
+    void *block = cairn_alloc(heap, bytes);
+    if (block) {
+        memset(block, 0, bytes);
+    }
+    return block;
+}
+
+/* The class whose blocks are all aligned and hold `size` bytes, or -1. */
+static int aligned_class(const cairn_heap *heap, size_t alignment, size_t size)
+{
+    size_t rounded = (size + alignment - 1) & ~(alignment - 1);
+    if (rounded < size || rounded > MEDIUM_MAX) {
+        return -1;
+    }
+    for (unsigned c = class_of(heap, rounded ? rounded : alignment); c < heap->class_count; c++) {
+        const struct size_class *class = &heap->classes[c];
+        if (class->block_size % alignment == 0 && heap->spaces[class->space].slot_size >= alignment) {
+            return (int)c;
+        }
+    }
+    return -1;
+}
+
+/* A block of one class by whatever owner the thread has. */
+static void *alloc_in_class(cairn_heap *heap, unsigned class_index, size_t size)
+{
+    struct owner *owner = heap->single ? &heap->base : thread_owner(heap);
+    void *block;
+    if (owner) {
+        block = owner_alloc_class(owner, class_index);
+    } else {
+        owner = &heap->base;
+        os_lock_take(&heap->lock);
+        block = owner_alloc_class(owner, class_index);
+        os_lock_give(&heap->lock);
+    }
+    if (!block) {
+        atomic_fetch_add_explicit(&heap->requests_failed, 1, memory_order_relaxed);
+        errno = ENOMEM;
+    } else if (heap->exact) {
+        exact_served(owner, class_index, size, heap->classes[class_index].block_size);
+    }
+    return block;
+}
+
+void *cairn_alloc_aligned(cairn_heap *heap, size_t alignment, size_t size)
+{
+    if (!alignment || (alignment & (alignment - 1))) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (alignment <= heap->min_alignment) {
+        return cairn_alloc(heap, size);
+    }
+    int class_index = aligned_class(heap, alignment, size);
+    return class_index >= 0 ? alloc_in_class(heap, (unsigned)class_index, size)
+                            : large_alloc(NULL, heap, size, alignment, NULL);
+}
+
+static size_t usable(const struct pool *pool)
+{
+    return pool_kind_of(pool) == POOL_CLASS ? pool->block_size : large_usable(pool);
+}
+
+/* Resizes without moving where that wastes less than half; NULL if the block must move. */
+static void *resize_in_place(struct pool *pool, void *block, size_t size)
+{
+    if (pool_kind_of(pool) != POOL_CLASS) {
+        return size > MEDIUM_MAX ? large_resize(pool, size) : NULL;
+    }
+    size_t have = pool->block_size;
+    return size <= have && (size >= have / 2 || have <= 32) ? block : NULL;
+}
+
+static void free_to(cairn_heap *heap, void *block)
+{
+    owner_free(owner_for_free(heap), block);
+}
+
+/* Resizes a live block; if it moves, the new one is of `heap`. */
+static void *resize(cairn_heap *heap, struct pool *pool, void *block, size_t size)
+{
+    void *resized = size <= PTRDIFF_MAX ? resize_in_place(pool, block, size) : NULL;
+    if (resized) {
+        return resized;
+    }
+    size_t have = usable(pool);
+    resized = cairn_alloc(heap, size);
+    if (resized) {
+        memcpy(resized, block, have < size ? have : size);
+        free_to(heap, block);
+    }
+    return resized;
+}
+
+void *cairn_realloc(cairn_heap *heap, void *block, size_t size)
+{
+    if (!block) {
+        return cairn_alloc(heap, size);
+    }
+    struct pool *pool = pool_of_live("realloc", block, heap);
+    return pool ? resize(heap, pool, block, size) : NULL;
+}
+
+void cairn_free(cairn_heap *heap, void *block)
+{
+    struct owner *owner = owner_for_free(heap);
+    struct pool *pool = pagemap_get(block);
+    if (LIKELY(pool && atomic_load_explicit(&pool->fast, memory_order_relaxed) == owner)) {
+        owner_free(owner, block);
+    } else if (block) {
+        int saved = errno;
+        pool = pool_of_live("free", block, heap);
+        if (pool) {
+            owner_free_live(owner, pool, block);
+        }
+        errno = saved;
+    }
+}
+
+size_t cairn_usable_size(const void *block)
+{
+    if (!block) {
+        return 0;
+    }
+    const struct pool *pool = pool_of_live("usable_size", block, NULL);
+    return pool ? usable(pool) : 0;
+}
+
+cairn_heap *cairn_heap_of(const void *address)
+{
+    struct pool *pool = pagemap_get(address);
+    if (!pool) {
+        pool = large_find(address);
+    }
+    if (!pool) {
+        return NULL;
+    }
+    const struct owner *owner = pool_owner(pool);
+    return pool->arena ? pool->arena->heap : owner ? owner->heap : NULL;
+}
+
+/* ---- front.h ---- */
+
+void *front_calloc(size_t count, size_t size)
+{
+    return cairn_calloc(cairn_heap_default(), count, size);
+}
+
+void *front_alloc_aligned(size_t alignment, size_t size)
+{
+    return cairn_alloc_aligned(cairn_heap_default(), alignment, size);
+}
+
+void *front_realloc(void *block, size_t size)
+{
+    if (!block) {
+        return front_alloc(size);
+    }
+    struct pool *pool = pool_of_live("realloc", block, NULL);
+    return pool ? resize(cairn_heap_default(), pool, block, size) : NULL;
+}
+
+size_t front_usable_size(const void *block)
+{
+    return cairn_usable_size(block);
+}

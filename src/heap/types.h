@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* types.h: the map of the heap. Units, constants, structures; no code.
+ *
+ *   heap ── 2 spaces ── arenas ── 64 slots ── pools ── blocks          (small: the geometry's; span: 64 KiB slots)
+ *    │                              └──────── runs (large blocks)
+ *    ├── huge blocks (mapped on their own) and a few cached mappings
+ *    └── owners: what owns pools. A single heap has one, `base`. A shared heap has one per thread that allocates,
+ *        and `base`, the common owner, which holds the pools of threads that ended and is used under the heap's lock.
+ *
+ * Nothing but blocks lies inside a pool's pages: pools are described by records in the arena's own record, which
+ * comes from the heap's metadata (meta.h). The page map (pagemap.h) leads from any address to its pool record.
+ *
+ * Who may touch what:
+ *   - an owner's lists and its pools' free lists: its thread (single: the caller's lock; `base` of a shared heap: the
+ *     heap's lock);
+ *   - spaces, arenas, slots, runs, huge blocks, the list of owners: the heap's lock;
+ *   - inbox, counters: atomics, anyone. */
+
+#ifndef CAIRN_HEAP_TYPES_H
+#define CAIRN_HEAP_TYPES_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cairn.h"
+#include "os/os.h"
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+enum {
+    SLOTS = 64,        /* most slots of an arena: one bit each in a 64-bit word */
+    DIRECT_MAX = 1024, /* largest request found through an owner's direct table */
+    DIRECT_COUNT = DIRECT_MAX / 8 + 1,
+    MEDIUM_MAX = 65536,     /* largest request served by a pool */
+    MEDIUM_ONE_SLOT = 8192, /* largest block in a pool of one 64 KiB slot; above: 8 slots */
+    MEDIUM_SLOTS = 8,
+    SPAN_SLOT = 65536,
+    SPAN_ARENA = SPAN_SLOT * SLOTS,
+    RUN_MAX = SPAN_ARENA, /* largest request served by a run of slots; above: mapped on its own */
+    NAME_MAX_BYTES = 32,
+    OUTBOX_SLOTS = 16,    /* destinations a thread gathers remote frees for at a time */
+    OUTBOX_BYTES = 65536, /* most bytes a thread holds back in its outbox */
+    OUTBOX_BLOCK = 4096,  /* blocks of this size and more are sent at once */
+    HUGE_CACHE = 8        /* mappings kept for reuse */
+};
+
+_Static_assert(SLOTS == 64, "slot sets are 64-bit words");
+_Static_assert(CAIRN_CLASSES_MAX <= 128, "class sets are two 64-bit words");
+
+/* A free block: the link is its only content that Cairn needs. */
+struct block {
+    struct block *next;
+};
+
+enum pool_kind {
+    POOL_SLOT,  /* a free slot: no pool (all records start so: the value is 0) */
+    POOL_CLASS, /* serves blocks of one class */
+    POOL_RUN,   /* one large block: a run of slots */
+    POOL_HUGE   /* one block mapped on its own; the record is not part of an arena */
+};
+
+enum pool_list_name { LIST_NONE, LIST_USED, LIST_FULL };
+
+/* A pool's record. For a pool of a class: used + free blocks + untouched blocks == capacity, where used is the low 16
+ * bits of `counts`, free is the length of `free`, untouched is capacity - carved. (pool_check) */
+struct pool {
+    _Alignas(64) struct block *free; /* freed and carved blocks, newest first */
+    _Atomic(uint64_t) counts;        /* requests served << 16 | blocks in use; written by the owner only */
+    _Atomic(struct owner *) fast;    /* the owner if it may free here without further thought, else NULL: the pool is
+                                         on its used list and its heap is not exact */
+    char *base;                      /* first block */
+    uint32_t block_size;             /* bytes; 0 for runs and huge blocks */
+    uint16_t capacity;               /* blocks */
+    _Atomic(uint16_t) carved;        /* blocks that have been free or used since the pool got its class */
+    _Atomic(struct owner *) owner;   /* changes only under the heap's lock; NULL for a slot */
+    struct pool *next, *prev;        /* in the owner's list, or in the heap's huge list */
+    struct arena *arena;             /* NULL for huge */
+    size_t size;                     /* bytes of the pool, run or mapping */
+    uint8_t class_index;
+    uint8_t slot;          /* index of its first slot */
+    uint8_t slots;         /* how many it takes */
+    uint8_t list;          /* enum pool_list_name */
+    _Atomic(uint8_t) kind; /* enum pool_kind; constant while a block of it is live */
+    bool fresh;            /* its untouched part is known to be zero */
+    bool unsettled;        /* its thread did not survive a fork: recount before the next use */
+    size_t asked;          /* of a run or huge block: the bytes asked for */
+};
+
+_Static_assert(offsetof(struct pool, owner) <= 64, "what malloc and free touch lies in the record's first cache line");
+
+struct pool_list {
+    struct pool *head, *tail;
+};
+
+/* Blocks freed by this thread and owned by another, gathered per destination. */
+struct outbox {
+    struct owner *to; /* NULL: empty */
+    struct block *first;
+    struct block *last;
+    size_t bytes;
+};
+
+/* What owns pools. `direct[i]` is the pool that serves requests of 8*i-7 to 8*i bytes, or the empty pool; it is the
+ * head of its class's used list. */
+struct owner {
+    struct pool *direct[DIRECT_COUNT];
+    cairn_heap *heap;
+    bool exact;                               /* copy of the heap's option */
+    bool common;                              /* the base owner of a shared heap: every use is under its lock */
+    struct pool_list used[CAIRN_CLASSES_MAX]; /* pools with free or untouched blocks */
+    struct pool_list full;                    /* pools without */
+    uint64_t idle[2];                         /* classes whose only used pool may be empty */
+    struct outbox outbox[OUTBOX_SLOTS];
+    size_t outbox_bytes;
+    _Atomic(uint64_t) requests[CAIRN_CLASSES_MAX]; /* of pools that were returned */
+    _Atomic(uint64_t) asked[CAIRN_CLASSES_MAX];    /* bytes asked for, with `exact` */
+    _Atomic(uint64_t) remote_frees;                /* received */
+    struct owner *next, *prev;                     /* the heap's list of live owners, or its list of spare ones */
+    _Alignas(64) _Atomic(struct block *) inbox;    /* remote frees; INBOX_CLOSED when the owner is no longer live */
+};
+
+/* A size class of a heap. */
+struct size_class {
+    uint32_t block_size;
+    uint16_t capacity;
+    uint8_t slots;
+    uint8_t space;     /* index into heap->spaces */
+    uint8_t direct_lo; /* direct table entries this class serves: lo..hi, none if lo > hi */
+    uint8_t direct_hi;
+};
+
+enum { SPACE_SMALL, SPACE_SPAN, SPACES };
+
+/* Arenas of one shape. An arena with key k > 0 is in bucket k. The key says how useful the arena is: for the small
+ * space its number of free slots (so the arena with the fewest free pools is found first), for the span space its
+ * longest run of free slots (so the tightest fit is found first). (space_check) */
+struct space {
+    size_t arena_size;
+    size_t slot_size;
+    unsigned slot_count;
+    bool by_run;
+    uint64_t filled; /* bit k-1: bucket k is not empty */
+    struct arena *bucket[SLOTS + 1];
+    size_t arenas;
+    size_t arenas_free; /* arenas with all slots free */
+};
+
+/* free & ~dirty: untouched slots; free & dirty: free slots; ~free: slots of pools and runs. (arena_check) */
+struct arena {
+    struct pool pools[SLOTS]; /* record i describes the pool, run or free slot that starts at slot i */
+    cairn_heap *heap;
+    struct space *space;
+    char *base;
+    uint64_t free;
+    uint64_t dirty;  /* used since they came from the system or were purged */
+    uint64_t aged;   /* free and dirty since before the last tick: the next one purges them */
+    uint64_t mapped; /* slots whose page map entries and records are set up */
+    unsigned key;
+    struct arena *next, *prev;             /* in its bucket */
+    struct arena *all_next, *all_prev;     /* in the heap's list */
+    struct arena *purge_next, *purge_prev; /* in the heap's purge queue */
+    uint64_t purge_at;                     /* os_clock_ms() of its next tick; 0: not queued */
+};
+
+/* A chunk of metadata. */
+struct meta_chunk {
+    struct meta_chunk *next;
+    size_t size;
+    size_t used;
+};
+
+/* Records freed and kept for reuse, by size. */
+struct meta_free {
+    struct meta_free *next;
+};
+
+enum { META_SIZES = 4 };
+
+struct meta {
+    struct meta_chunk *chunks;
+    struct {
+        size_t size;
+        struct meta_free *list;
+    } spare[META_SIZES];
+    size_t bytes;
+};
+
+struct huge_cache_entry {
+    char *base; /* NULL: empty */
+    size_t size;
+    uint64_t expires;
+};
+
+struct cairn_heap {
+    struct owner base;
+    uint64_t id; /* never reused */
+    char name[NAME_MAX_BYTES];
+    bool single;
+    bool exact;
+    bool is_default;
+    cairn_geometry geometry;
+    size_t min_alignment;
+    size_t limit;
+    unsigned purge_delay_ms;
+
+    unsigned class_count;
+    unsigned class_above_direct; /* class of the first size above DIRECT_MAX */
+    struct size_class classes[CAIRN_CLASSES_MAX];
+    uint8_t direct_class[DIRECT_COUNT];
+
+    os_lock lock; /* for all below */
+    struct space spaces[SPACES];
+    struct arena *arenas; /* all, newest first */
+    struct arena *purge_first, *purge_last;
+    struct pool *huge; /* live huge blocks */
+    struct huge_cache_entry huge_cache[HUGE_CACHE];
+    size_t huge_cached_bytes;
+    struct owner *owners; /* live ones, without base */
+    struct owner *spare_owners;
+    struct meta meta;
+    uint64_t flushed_requests[CAIRN_CLASSES_MAX]; /* of owners that ended */
+    uint64_t flushed_asked[CAIRN_CLASSES_MAX];
+    uint64_t flushed_remote_frees;
+    size_t held_bytes, held_peak;
+    size_t arenas_created, arenas_released;
+    size_t large_blocks, large_bytes, huge_blocks, huge_bytes;
+    uint64_t large_requests, large_asked, large_given;
+    uint64_t purged_bytes;
+    size_t owner_count;
+    cairn_heap *next, *prev; /* the registry's list, under its lock */
+
+    _Atomic(uint64_t) purge_due; /* when the next purge or release is due, on os_clock_ms(); 0: none */
+    _Atomic(uint64_t) requests_failed;
+    _Atomic(size_t) live_bytes, live_peak; /* with `exact` */
+};
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* process.h: what the preload does for a whole process: its start (start.c), the statistics at its end (report.c),
+ * and facts about it for reports (program.c). */
+
+#ifndef CAIRN_MALLOC_PROCESS_H
+#define CAIRN_MALLOC_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Notes how the process was started, for reports: "ls", "python3 app.py", "python3 -m http.server". */
+void program_note(int argc, char **argv);
+
+/* That name; "" before program_note. */
+const char *program_name(void);
+
+/* Resident bytes of the process now and at most, as the system says; 0 what it does not say. */
+struct process_memory {
+    size_t resident;
+    size_t peak_resident;
+};
+void process_memory(struct process_memory *memory);
+
+/* Prepares the statistics at exit if the options ask for them. From the constructor, once. */
+void report_arm(void);
+
+/* True if this process is to print its statistics and has not done so yet. */
+bool report_due(void);
+
+/* Then, once: composes the text, and writes it out. Failures are reported on stderr. */
+void report_collect(void);
+void report_deliver(void);
+
+#endif

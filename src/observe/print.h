@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* print.h: statistics as text and as JSON. Plain functions from figures to a stream: they take no lock, touch no heap
+ * and allocate nothing (stdio may, for the stream's own buffer). [any; the caller owns the stream] */
+
+#ifndef CAIRN_OBSERVE_PRINT_H
+#define CAIRN_OBSERVE_PRINT_H
+
+#include <stdio.h>
+
+#include "cairn.h"
+
+/* Figures that only a heap with `exact` keeps are told from zeros by this: every request has usable bytes, so
+ * bytes_given is 0 after a request only if it was not counted. */
+static inline bool stats_are_exact(const cairn_stats *stats)
+{
+    return stats->bytes_given != 0 || stats->requests == 0;
+}
+
+/* Writes the statistics of the heap `name` as text for people, 0 or an errno value. Flushes `out`. */
+int print_stats_text(const cairn_stats *stats, const char *name, const cairn_geometry *geometry, FILE *out);
+
+/* Writes the statistics as one JSON object: "name", "geometry", every field of cairn_stats under its own name (null
+ * if it was not counted), and "classes", one object per row. Valid JSON whatever bytes `name` holds. Returns 0 or an
+ * errno value. Flushes `out`. */
+int print_stats_json(const cairn_stats *stats, const char *name, const cairn_geometry *geometry, FILE *out);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* stats.c: one pass over a heap's records gives its figures; see cairn_stats in cairn.h for what each means.
+ *
+ * Lock: the heap's, so that arenas and pools stay while they are read. The counters of pools that other threads use
+ * meanwhile are atomics, each right at the moment it is read. */
+
+#include <string.h>
+
+#include "heap/arena.h"
+#include "heap/owner.h"
+#include "heap/types.h"
+
+static void add_class_pool(cairn_stats *stats, const struct pool *pool)
+{
+    cairn_class_stats *c = &stats->classes[pool->class_index];
+    size_t used = pool_used(pool);
+    size_t carved = pool_carved(pool);
+    c->requests += pool_requests(pool);
+    c->blocks_live += used;
+    c->blocks_free += carved > used ? carved - used : 0;
+    c->blocks_untouched += pool->capacity - carved;
+    if (used == 0) {
+        c->pools_empty++;
+        stats->pools_free++;
+    } else if (used == pool->capacity) {
+        c->pools_full++;
+        stats->pools_full++;
+    } else {
+        c->pools_used++;
+        stats->pools_used++;
+    }
+}
+
+/* Adds an arena's pools and runs; returns the resident bytes that its live runs hold. */
+static size_t add_arena(cairn_stats *stats, const struct arena *arena)
+{
+    size_t live_resident = 0;
+    uint64_t all = arena_all_slots(arena);
+    stats->arenas++;
+    stats->reserved_bytes += arena->space->arena_size;
+    stats->pools_free += (size_t)__builtin_popcountll(arena->free & arena->dirty);
+    stats->pools_untouched += (size_t)__builtin_popcountll(arena->free & ~arena->dirty);
+    for (uint64_t taken = ~arena->free & arena->mapped & all; taken; taken &= taken - 1) {
+        const struct pool *pool = &arena->pools[__builtin_ctzll(taken)];
+        enum pool_kind kind = pool_kind_of(pool);
+        if (kind == POOL_CLASS) {
+            add_class_pool(stats, pool);
+        } else if (kind == POOL_RUN) {
+            live_resident += os->resident(pool->base, pool->size);
+            stats->internal_bytes += pool->size - pool->asked;
+        }
+    }
+    stats->resident_bytes += os->resident(arena->base, arena->space->arena_size);
+    return live_resident;
+}
+
+static void add_owner(cairn_stats *stats, const cairn_heap *heap, const struct owner *owner)
+{
+    for (unsigned c = 0; c < heap->class_count; c++) {
+        stats->classes[c].requests += atomic_load_explicit(&owner->requests[c], memory_order_relaxed);
+        stats->classes[c].bytes_asked += atomic_load_explicit(&owner->asked[c], memory_order_relaxed);
+    }
+    stats->remote_frees += atomic_load_explicit(&owner->remote_frees, memory_order_relaxed);
+}
+
+static void describe_classes(cairn_stats *stats, const cairn_heap *heap)
+{
+    stats->class_count = heap->class_count;
+    for (unsigned c = 0; c < heap->class_count; c++) {
+        const struct size_class *class = &heap->classes[c];
+        stats->classes[c].block_size = class->block_size;
+        stats->classes[c].pool_size = class->slots * heap->spaces[class->space].slot_size;
+        stats->classes[c].requests = heap->flushed_requests[c];
+        stats->classes[c].bytes_asked = heap->flushed_asked[c];
+    }
+}
+
+/* Sums over the classes, once their rows are complete. Returns the live bytes in pools. */
+static size_t sum_classes(cairn_stats *stats, bool exact)
+{
+    size_t live_bytes = 0;
+    for (size_t i = 0; i < stats->class_count; i++) {
+        cairn_class_stats *c = &stats->classes[i];
+        c->frees = c->requests > c->blocks_live ? c->requests - c->blocks_live : 0;
+        stats->requests += c->requests;
+        stats->frees += c->frees;
+        stats->live_blocks += c->blocks_live;
+        live_bytes += c->blocks_live * c->block_size;
+        if (exact && c->requests) {
+            stats->bytes_asked += c->bytes_asked;
+            stats->bytes_given += c->requests * c->block_size;
+            double unasked = (double)c->block_size - (double)c->bytes_asked / (double)c->requests;
+            stats->internal_bytes += (size_t)(unasked * (double)c->blocks_live);
+        }
+    }
+    return live_bytes;
+}
+
+void cairn_heap_stats(cairn_heap *heap, cairn_stats *stats)
+{
+    memset(stats, 0, sizeof *stats);
+    os_lock_take(&heap->lock);
+    describe_classes(stats, heap);
+    size_t live_resident = 0;
+    for (const struct arena *arena = heap->arenas; arena; arena = arena->all_next) {
+        live_resident += add_arena(stats, arena);
+    }
+    for (const struct pool *pool = heap->huge; pool; pool = pool->next) {
+        size_t resident = os->resident(pool->base, pool->size);
+        live_resident += resident;
+        stats->resident_bytes += resident;
+        stats->internal_bytes += pool->size - pool->asked;
+    }
+    for (int i = 0; i < HUGE_CACHE; i++) {
+        const struct huge_cache_entry *entry = &heap->huge_cache[i];
+        stats->resident_bytes += entry->base ? os->resident(entry->base, entry->size) : 0;
+    }
+    stats->remote_frees = heap->flushed_remote_frees;
+    add_owner(stats, heap, &heap->base);
+    for (const struct owner *owner = heap->owners; owner; owner = owner->next) {
+        add_owner(stats, heap, owner);
+    }
+    size_t class_bytes = sum_classes(stats, heap->exact);
+    stats->large_blocks = heap->large_blocks;
+    stats->large_bytes = heap->large_bytes;
+    stats->huge_blocks = heap->huge_blocks;
+    stats->huge_bytes = heap->huge_bytes;
+    stats->cached_bytes = heap->huge_cached_bytes;
+    stats->reserved_bytes += heap->huge_bytes + heap->huge_cached_bytes;
+    size_t large_live = heap->large_blocks + heap->huge_blocks;
+    stats->requests += heap->large_requests;
+    stats->frees += heap->large_requests - large_live;
+    stats->live_blocks += large_live;
+    stats->live_bytes = class_bytes + heap->large_bytes + heap->huge_bytes;
+    if (heap->exact) {
+        stats->bytes_asked += heap->large_asked;
+        stats->bytes_given += heap->large_given;
+        stats->live_peak = atomic_load_explicit(&heap->live_peak, memory_order_relaxed);
+    } else {
+        stats->internal_bytes = 0;
+    }
+    size_t held_by_live = class_bytes + live_resident;
+    stats->external_bytes = stats->resident_bytes > held_by_live ? stats->resident_bytes - held_by_live : 0;
+    stats->requests_failed = atomic_load_explicit(&heap->requests_failed, memory_order_relaxed);
+    stats->held_bytes = heap->held_bytes;
+    stats->held_peak = heap->held_peak;
+    stats->metadata_bytes = heap->meta.bytes + stats->reserved_bytes / ((1u << MAP_PAGE_SHIFT) / sizeof(map_entry));
+    stats->metadata_bytes += heap->is_default ? sizeof *heap : 0;
+    stats->arenas_created = heap->arenas_created;
+    stats->arenas_released = heap->arenas_released;
+    stats->purged_bytes = heap->purged_bytes;
+    stats->owners = heap->owner_count + (heap->single ? 1 : 0);
+    os_lock_give(&heap->lock);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* walk.c: the walk over a heap, and the whole-heap check. Both want quiet; no lock is taken, so that a visitor may
+ * use other heaps. */
+
+#include <string.h>
+
+#include "heap/arena.h"
+#include "heap/check.h"
+#include "heap/owner.h"
+#include "heap/types.h"
+
+/* ---- order of address ---- */
+
+static struct arena *merge(struct arena *a, struct arena *b)
+{
+    struct arena *first = NULL;
+    struct arena **tail = &first;
+    while (a && b) {
+        struct arena **lower = a->base < b->base ? &a : &b;
+        *tail = *lower;
+        tail = &(*lower)->all_next;
+        *lower = *tail;
+    }
+    *tail = a ? a : b;
+    return first;
+}
+
+/* Merge sort by address, bottom up: bins[i] holds a sorted list of 2^i arenas or nothing. */
+static void sort_arenas(cairn_heap *heap)
+{
+    struct arena *bins[48] = {0};
+    struct arena *next;
+    for (struct arena *arena = heap->arenas; arena; arena = next) {
+        next = arena->all_next;
+        arena->all_next = NULL;
+        int i = 0;
+        for (; bins[i]; i++) {
+            arena = merge(bins[i], arena);
+            bins[i] = NULL;
+        }
+        bins[i] = arena;
+    }
+    struct arena *sorted = NULL;
+    for (int i = 0; i < 48; i++) {
+        sorted = bins[i] ? merge(bins[i], sorted) : sorted;
+    }
+    heap->arenas = sorted;
+    struct arena *prev = NULL;
+    for (struct arena *arena = sorted; arena; arena = arena->all_next) {
+        arena->all_prev = prev;
+        prev = arena;
+    }
+}
+
+/* ---- walk ---- */
+
+struct walk {
+    cairn_visitor visitor;
+    void *context;
+    bool blocks;
+};
+
+static bool visit_blocks(const struct walk *walk, const struct pool *pool)
+{
+    uint64_t free_set[(UINT16_MAX + 1) / 64] = {0};
+    for (const struct block *block = pool->free; block; block = block->next) {
+        size_t i = (size_t)((const char *)block - pool->base) / pool->block_size;
+        free_set[i / 64] |= UINT64_C(1) << (i % 64);
+    }
+    cairn_area area = {.kind = CAIRN_AREA_BLOCK, .size = pool->block_size, .block_size = pool->block_size};
+    for (size_t i = 0; i < pool_carved(pool); i++) {
+        if (!(free_set[i / 64] >> (i % 64) & 1)) {
+            area.address = pool->base + i * pool->block_size;
+            if (!walk->visitor(&area, walk->context)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool visit_class_pool(const struct walk *walk, const struct pool *pool)
+{
+    size_t used = pool_used(pool);
+    cairn_area area = {
+        .kind = CAIRN_AREA_POOL,
+        .pool_state = used == 0                ? CAIRN_POOL_FREE
+                      : used == pool->capacity ? CAIRN_POOL_FULL
+                                               : CAIRN_POOL_USED,
+        .address = pool->base,
+        .size = pool->size,
+        .block_size = pool->block_size,
+        .blocks_live = used,
+    };
+    return walk->visitor(&area, walk->context) && (!walk->blocks || visit_blocks(walk, pool));
+}
+
+static bool visit_slot(const struct walk *walk, const struct arena *arena, unsigned slot)
+{
+    cairn_area area = {
+        .kind = CAIRN_AREA_POOL,
+        .pool_state = arena->dirty >> slot & 1 ? CAIRN_POOL_FREE : CAIRN_POOL_UNTOUCHED,
+        .address = arena->base + slot * arena->space->slot_size,
+        .size = arena->space->slot_size,
+    };
+    return walk->visitor(&area, walk->context);
+}
+
+static bool visit_large(const struct walk *walk, const struct pool *pool, cairn_area_kind kind)
+{
+    cairn_area area = {.kind = kind, .address = pool->base, .size = pool->size};
+    return walk->visitor(&area, walk->context);
+}
+
+static bool visit_arena(const struct walk *walk, const struct arena *arena)
+{
+    cairn_area area = {.kind = CAIRN_AREA_ARENA, .address = arena->base, .size = arena->space->arena_size};
+    if (!walk->visitor(&area, walk->context)) {
+        return false;
+    }
+    unsigned step = 1;
+    for (unsigned slot = 0; slot < arena->space->slot_count; slot += step) {
+        const struct pool *pool = &arena->pools[slot];
+        bool more;
+        step = 1;
+        if (arena->free >> slot & 1) {
+            more = visit_slot(walk, arena, slot);
+        } else {
+            step = pool->slots;
+            more = pool_kind_of(pool) == POOL_CLASS ? visit_class_pool(walk, pool)
+                                                    : visit_large(walk, pool, CAIRN_AREA_LARGE);
+        }
+        if (!more) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool cairn_heap_walk(cairn_heap *heap, bool blocks, cairn_visitor visitor, void *context)
+{
+    struct walk walk = {visitor, context, blocks};
+    sort_arenas(heap);
+    for (const struct arena *arena = heap->arenas; arena; arena = arena->all_next) {
+        if (!visit_arena(&walk, arena)) {
+            return false;
+        }
+    }
+    for (const struct pool *pool = heap->huge; pool; pool = pool->next) {
+        if (!visit_large(&walk, pool, CAIRN_AREA_HUGE)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- check ---- */
+
+static size_t report(const cairn_heap *heap, FILE *out, const char *what, const void *where, const char *fault)
+{
+    if (fault && out) {
+        (void)fprintf(out, "cairn: heap \"%s\": %s %p: %s\n", heap->name, what, where, fault);
+    }
+    return fault ? 1 : 0;
+}
+
+/* Every pool is on exactly one list of a live owner: as many are listed as the arenas hold. */
+static const char *listed_check(const cairn_heap *heap)
+{
+    size_t listed = 0;
+    const struct owner *owner = &heap->base;
+    for (const struct owner *next = heap->owners; owner; owner = next, next = next ? next->next : NULL) {
+        for (unsigned c = 0; c < heap->class_count; c++) {
+            for (const struct pool *pool = owner->used[c].head; pool; pool = pool->next) {
+                listed++;
+            }
+        }
+        for (const struct pool *pool = owner->full.head; pool; pool = pool->next) {
+            listed++;
+        }
+    }
+    for (const struct arena *arena = heap->arenas; arena; arena = arena->all_next) {
+        for (uint64_t taken = ~arena->free & arena->mapped; taken; taken &= taken - 1) {
+            listed -= pool_kind_of(&arena->pools[__builtin_ctzll(taken)]) == POOL_CLASS;
+        }
+    }
+    return listed == 0 ? NULL : "a pool is on no owner's list, or on two";
+}
+
+size_t cairn_heap_check(cairn_heap *heap, FILE *out)
+{
+    size_t faults = 0;
+    for (int i = 0; i < SPACES; i++) {
+        faults += report(heap, out, "space", &heap->spaces[i], space_check(heap, &heap->spaces[i]));
+    }
+    for (const struct arena *arena = heap->arenas; arena; arena = arena->all_next) {
+        faults += report(heap, out, "arena", arena->base, arena_check(arena));
+    }
+    faults += report(heap, out, "owner", &heap->base, owner_check(&heap->base));
+    for (const struct owner *owner = heap->owners; owner; owner = owner->next) {
+        faults += report(heap, out, "owner", owner, owner_check(owner));
+    }
+    faults += report(heap, out, "totals of", heap, heap_totals_check(heap));
+    faults += report(heap, out, "lists of", heap, listed_check(heap));
+    return faults;
+}

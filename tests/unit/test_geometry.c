@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* test_geometry.c: presets, and what a geometry may and may not be. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "support/test.h"
+
+static void expect_preset(const char *name, size_t arena, size_t pool, size_t alignment, size_t limit, bool at_once)
+{
+    cairn_geometry g;
+    assert_int_equal(cairn_geometry_preset(name, &g), 0);
+    assert_int_equal(g.arena_size, arena);
+    assert_int_equal(g.pool_size, pool);
+    assert_int_equal(g.alignment, alignment);
+    assert_int_equal(g.small_limit, limit);
+    assert_int_equal(g.reuse_at_once, at_once);
+    assert_null(cairn_geometry_error(&g));
+}
+
+static void classic_preset_has_its_published_sizes(void **state)
+{
+    (void)state;
+    expect_preset("classic", KIB(256), KIB(4), 8, 512, true);
+}
+
+static void cpython_preset_has_its_published_sizes(void **state)
+{
+    (void)state;
+    expect_preset("cpython", MIB(1), KIB(16), 16, 512, true);
+}
+
+static void default_preset_is_usable_and_aligned_to_16(void **state)
+{
+    (void)state;
+    cairn_geometry g;
+    assert_int_equal(cairn_geometry_preset("default", &g), 0);
+    assert_null(cairn_geometry_error(&g));
+    assert_int_equal(g.alignment, 16);
+}
+
+static void unknown_preset_is_einval_and_writes_nothing(void **state)
+{
+    (void)state;
+    cairn_geometry g;
+    memset(&g, 0x5A, sizeof g);
+    cairn_geometry before = g;
+    assert_int_equal(cairn_geometry_preset("Classic", &g), EINVAL);
+    assert_int_equal(cairn_geometry_preset("", &g), EINVAL);
+    assert_memory_equal(&g, &before, sizeof g);
+}
+
+static cairn_geometry good(void)
+{
+    cairn_geometry g;
+    assert_int_equal(cairn_geometry_preset("cpython", &g), 0);
+    return g;
+}
+
+/* The error names the field, and no heap is made of such a geometry. */
+static void expect_fault(const cairn_geometry *g, const char *field)
+{
+    const char *error = cairn_geometry_error(g);
+    assert_non_null(error);
+    if (strncmp(error, field, strlen(field)) != 0) {
+        fail_msg("the error is '%s' and should name %s", error, field);
+    }
+    cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
+    options.geometry = g;
+    errno = 0;
+    assert_null(cairn_heap_create(&options));
+    assert_int_equal(errno, EINVAL);
+}
+
+static void bad_arena_sizes_are_named(void **state)
+{
+    (void)state;
+    cairn_geometry g = good();
+    size_t bad[] = {0, KIB(16) * 3, KIB(16) * 5, KIB(16) * 2, KIB(16) * 128, MIB(1) + 1, MIB(128), SIZE_MAX};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        g.arena_size = bad[i];
+        expect_fault(&g, "arena_size");
+    }
+}
+
+static void bad_pool_sizes_are_named(void **state)
+{
+    (void)state;
+    size_t bad[] = {0, 1, KIB(2), KIB(5), KIB(12), MIB(1), SIZE_MAX};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        cairn_geometry g = good();
+        g.pool_size = bad[i];
+        expect_fault(&g, "pool_size");
+    }
+}
+
+static void bad_alignments_are_named(void **state)
+{
+    (void)state;
+    size_t bad[] = {0, 1, 4, 7, 12, 24, 32, SIZE_MAX};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        cairn_geometry g = good();
+        g.alignment = bad[i];
+        expect_fault(&g, "alignment");
+    }
+}
+
+static void bad_small_limits_are_named(void **state)
+{
+    (void)state;
+    size_t bad[] = {0, 8, 48, 520, 1025, 1040, 2048, SIZE_MAX};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        cairn_geometry g = good();
+        g.small_limit = bad[i];
+        expect_fault(&g, "small_limit");
+    }
+}
+
+static void small_limit_above_an_eighth_of_the_pool_is_named(void **state)
+{
+    (void)state;
+    cairn_geometry g = good();
+    g.pool_size = KIB(4);
+    g.arena_size = KIB(256);
+    g.small_limit = 528;
+    expect_fault(&g, "small_limit");
+    g.small_limit = 512;
+    assert_null(cairn_geometry_error(&g));
+}
+
+/* Requests of every small size and one of each larger kind, on one geometry. */
+static void serve_everything(const cairn_geometry *g, bool single)
+{
+    cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
+    options.geometry = g;
+    options.single = single;
+    cairn_heap *heap = cairn_heap_create(&options);
+    assert_non_null(heap);
+    void *blocks[160];
+    size_t count = 0;
+    for (size_t size = 0; size <= g->small_limit + 2 * g->alignment; size += g->alignment) {
+        blocks[count++] = cairn_alloc(heap, size);
+    }
+    size_t larger[] = {KIB(2), KIB(20), KIB(65), KIB(300), MIB(3)};
+    for (size_t i = 0; i < COUNT_OF(larger); i++) {
+        blocks[count++] = cairn_alloc(heap, larger[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        assert_non_null(blocks[i]);
+        assert_true(aligned_to(blocks[i], g->alignment));
+        pattern_fill(blocks[i], cairn_usable_size(blocks[i]), i);
+    }
+    heap_is_sound(heap);
+    for (size_t i = 0; i < count; i++) {
+        size_t usable = cairn_usable_size(blocks[i]);
+        assert_true(pattern_holds(blocks[i], usable, usable, i));
+        cairn_free(heap, blocks[i]);
+    }
+    cairn_trim(heap);
+    heap_is_sound(heap);
+    assert_int_equal(stats_of(heap)->held_bytes, 0);
+    cairn_heap_destroy(heap);
+}
+
+static void every_geometry_without_error_serves(void **state)
+{
+    (void)state;
+    size_t limits[] = {64, 512, 1024};
+    unsigned served = 0;
+    for (size_t pool = KIB(4); pool <= KIB(512); pool *= 2) {
+        for (size_t ratio = 4; ratio <= 64; ratio *= 2) {
+            for (size_t i = 0; i < 2 * COUNT_OF(limits); i++) {
+                cairn_geometry g = {pool * ratio, pool, i % 2 ? 16 : 8, limits[i / 2], i % 3 == 0};
+                if (cairn_geometry_error(&g) == NULL) {
+                    serve_everything(&g, i % 2 == 0);
+                    served++;
+                }
+            }
+        }
+    }
+    assert_in_range(served, 100, 240);
+}
+
+static void a_heap_tells_the_geometry_it_was_made_with(void **state)
+{
+    (void)state;
+    cairn_geometry wanted = {MIB(2), KIB(32), 8, 256, true};
+    cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
+    options.geometry = &wanted;
+    cairn_heap *heap = cairn_heap_create(&options);
+    assert_non_null(heap);
+    wanted.reuse_at_once = false; /* the heap holds a copy */
+    cairn_geometry got;
+    cairn_heap_geometry(heap, &got);
+    assert_int_equal(got.arena_size, MIB(2));
+    assert_int_equal(got.pool_size, KIB(32));
+    assert_int_equal(got.alignment, 8);
+    assert_int_equal(got.small_limit, 256);
+    assert_true(got.reuse_at_once);
+    cairn_heap_destroy(heap);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(classic_preset_has_its_published_sizes),
+        cmocka_unit_test(cpython_preset_has_its_published_sizes),
+        cmocka_unit_test(default_preset_is_usable_and_aligned_to_16),
+        cmocka_unit_test(unknown_preset_is_einval_and_writes_nothing),
+        cmocka_unit_test(bad_arena_sizes_are_named),
+        cmocka_unit_test(bad_pool_sizes_are_named),
+        cmocka_unit_test(bad_alignments_are_named),
+        cmocka_unit_test(bad_small_limits_are_named),
+        cmocka_unit_test(small_limit_above_an_eighth_of_the_pool_is_named),
+        cmocka_unit_test(every_geometry_without_error_serves),
+        cmocka_unit_test(a_heap_tells_the_geometry_it_was_made_with),
+    };
+    return cmocka_run_group_tests_name("geometry", tests, NULL, NULL);
+}

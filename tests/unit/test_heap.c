@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* test_heap.c: heaps are made, named, listed and destroyed, and take nothing with them. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "os/os.h"
+#include "support/os_fake.h"
+#include "support/test.h"
+
+static size_t mapped_now(void)
+{
+    struct os_counts counts;
+    os_counts(&counts);
+    return counts.reserved_bytes - counts.released_bytes;
+}
+
+static void expect_refused(const cairn_heap_options *options)
+{
+    errno = 0;
+    cairn_heap *heap = cairn_heap_create(options);
+    assert_null(heap);
+    assert_int_equal(errno, EINVAL);
+}
+
+static void options_may_be_null(void **state)
+{
+    (void)state;
+    cairn_heap *heap = cairn_heap_create(NULL);
+    assert_non_null(heap);
+    cairn_geometry got;
+    cairn_geometry preset;
+    cairn_heap_geometry(heap, &got);
+    assert_int_equal(cairn_geometry_preset("default", &preset), 0);
+    assert_int_equal(got.arena_size, preset.arena_size);
+    assert_int_equal(got.pool_size, preset.pool_size);
+    assert_string_equal(cairn_heap_name(heap), "");
+    cairn_heap_destroy(heap);
+}
+
+static void options_out_of_range_are_einval(void **state)
+{
+    (void)state;
+    cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
+    options.struct_size = 0;
+    expect_refused(&options);
+    options = (cairn_heap_options)CAIRN_HEAP_OPTIONS_INIT;
+    options.struct_size = sizeof options + 8;
+    expect_refused(&options);
+    const size_t alignments[] = {1, 4, 7, 12, 24, 32, 4096};
+    for (size_t i = 0; i < COUNT_OF(alignments); i++) {
+        options = (cairn_heap_options)CAIRN_HEAP_OPTIONS_INIT;
+        options.min_alignment = alignments[i];
+        expect_refused(&options);
+    }
+}
+
+static void min_alignment_holds_for_every_size(void **state)
+{
+    (void)state;
+    const size_t alignments[] = {8, 16};
+    const char *presets[] = {"classic", "cpython", "default"};
+    for (size_t i = 0; i < COUNT_OF(alignments) * COUNT_OF(presets); i++) {
+        cairn_geometry geometry;
+        cairn_heap_options options = options_of_preset(presets[i % COUNT_OF(presets)], &geometry);
+        options.min_alignment = alignments[i / COUNT_OF(presets)];
+        cairn_heap *heap = cairn_heap_create(&options);
+        assert_non_null(heap);
+        for (size_t size = 0; size < 3000; size++) {
+            void *block = cairn_alloc(heap, size);
+            assert_non_null(block);
+            assert_true(aligned_to(block, options.min_alignment));
+            assert_true(cairn_usable_size(block) >= size);
+        }
+        cairn_heap_destroy(heap);
+    }
+}
+
+static void a_name_is_copied_and_cut_at_31_bytes(void **state)
+{
+    (void)state;
+    char name[] = "0123456789012345678901234567890123456789";
+    cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
+    options.name = name;
+    cairn_heap *heap = cairn_heap_create(&options);
+    assert_non_null(heap);
+    memset(name, 'x', sizeof name - 1);
+    assert_string_equal(cairn_heap_name(heap), "0123456789012345678901234567890");
+    cairn_heap_destroy(heap);
+}
+
+static void destroying_null_does_nothing(void **state)
+{
+    (void)state;
+    size_t before = mapped_now();
+    cairn_heap_destroy(NULL);
+    assert_int_equal(mapped_now(), before);
+}
+
+/* Blocks of every kind: small, medium, runs, huge, aligned. */
+static void fill(cairn_heap *heap)
+{
+    const size_t sizes[] = {1, 100, 500, 2000, 9000, 60000, 70000, KIB(300), MIB(3), MIB(9)};
+    for (unsigned round = 0; round < 20; round++) {
+        for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+            unsigned char *block = cairn_alloc(heap, sizes[i]);
+            assert_non_null(block);
+            bytes_fill(block, 1, sizes[i] < KIB(64) ? sizes[i] : KIB(64));
+            if (round % 3 == 1 && i % 2 == 0) {
+                cairn_free(heap, block);
+            }
+        }
+        void *aligned = cairn_alloc_aligned(heap, MIB(1), 100);
+        assert_non_null(aligned);
+    }
+}
+
+/* The page map keeps a leaf for each GiB it has seen; so what is mapped is compared from the second round on. */
+static void destroy_gives_every_byte_back(void **state)
+{
+    (void)state;
+    const char *presets[] = {"classic", "cpython", "default"};
+    for (size_t i = 0; i < 2 * COUNT_OF(presets); i++) {
+        size_t before = mapped_now();
+        size_t ranges = os_fake_reserved_ranges();
+        size_t reserved = os_fake_reserved_bytes();
+        cairn_heap *heap = heap_of_preset(presets[i / 2], i % 2 == 0);
+        fill(heap);
+        heap_is_sound(heap);
+        assert_true(mapped_now() > before + MIB(60));
+        cairn_heap_destroy(heap);
+        if (i > 0) {
+            assert_int_equal(mapped_now(), before);
+            assert_int_equal(os_fake_reserved_ranges(), ranges);
+            assert_int_equal(os_fake_reserved_bytes(), reserved);
+        }
+    }
+    assert_int_equal(os_fake_faults(), 0);
+}
+
+static void a_heap_that_served_nothing_goes_away_too(void **state)
+{
+    (void)state;
+    cairn_heap_destroy(cairn_heap_create(NULL));
+    size_t before = mapped_now();
+    cairn_heap_destroy(cairn_heap_create(NULL));
+    assert_int_equal(mapped_now(), before);
+}
+
+static void a_thousand_heaps_one_after_the_other_leave_no_growth(void **state)
+{
+    (void)state;
+    size_t after_first = 0;
+    size_t ranges_after_first = 0;
+    for (size_t i = 0; i < 1000; i++) {
+        cairn_heap *heap = heap_of_preset(i % 2 ? "classic" : "default", i % 3 == 0);
+        void *small = cairn_alloc(heap, i);
+        void *large = cairn_alloc(heap, KIB(100) + i * 1000);
+        assert_non_null(small);
+        assert_non_null(large);
+        cairn_heap_destroy(heap);
+        if (i == 100) {
+            after_first = mapped_now();
+            ranges_after_first = os_fake_reserved_ranges();
+        }
+    }
+    assert_int_equal(mapped_now(), after_first);
+    assert_int_equal(os_fake_reserved_ranges(), ranges_after_first);
+}
+
+static void a_hundred_heaps_at_once_are_apart(void **state)
+{
+    (void)state;
+    cairn_heap *heaps[100];
+    void *blocks[100];
+    for (size_t i = 0; i < COUNT_OF(heaps); i++) {
+        heaps[i] = cairn_heap_create(NULL);
+        assert_non_null(heaps[i]);
+        blocks[i] = cairn_alloc(heaps[i], 64);
+        assert_non_null(blocks[i]);
+        pattern_fill(blocks[i], 64, i);
+    }
+    for (size_t i = 0; i < COUNT_OF(heaps); i += 2) {
+        cairn_heap_destroy(heaps[i]);
+    }
+    for (size_t i = 1; i < COUNT_OF(heaps); i += 2) {
+        assert_ptr_equal(cairn_heap_of(blocks[i]), heaps[i]);
+        assert_true(pattern_holds(blocks[i], 64, 64, i));
+        heap_is_sound(heaps[i]);
+        cairn_free(heaps[i], blocks[i]);
+        cairn_heap_destroy(heaps[i]);
+    }
+}
+
+static void the_default_heap_is_one_aligned_to_16(void **state)
+{
+    (void)state;
+    cairn_heap *heap = cairn_heap_default();
+    assert_non_null(heap);
+    assert_ptr_equal(cairn_heap_default(), heap);
+    for (size_t size = 0; size < 300; size++) {
+        void *block = cairn_alloc(heap, size);
+        assert_non_null(block);
+        assert_true(aligned_to(block, 16));
+        assert_ptr_equal(cairn_heap_of(block), heap);
+        cairn_free(heap, block);
+    }
+}
+
+static void the_default_heap_cannot_be_destroyed(void **state)
+{
+    (void)state;
+    cairn_heap *heap = cairn_heap_default();
+    void *block = cairn_alloc(heap, 100);
+    assert_non_null(block);
+    misuse_record_start();
+    cairn_heap_destroy(heap);
+    const struct misuse_record *record = misuse_record_stop();
+    assert_int_equal(record->count, 1);
+    assert_int_equal(record->last.kind, CAIRN_MISUSE_HEAP);
+    assert_string_equal(record->last.call, "destroy");
+    assert_ptr_equal(cairn_heap_of(block), heap);
+    cairn_free(heap, block);
+    heap_is_sound(heap);
+}
+
+struct visit {
+    cairn_heap *seen[16];
+    size_t count;
+    size_t stop_after;
+};
+
+static bool visit_one(cairn_heap *heap, void *context)
+{
+    struct visit *visit = context;
+    if (visit->count < COUNT_OF(visit->seen)) {
+        visit->seen[visit->count] = heap;
+    }
+    visit->count++;
+    return visit->count != visit->stop_after;
+}
+
+static bool visited(const struct visit *visit, const cairn_heap *heap)
+{
+    for (size_t i = 0; i < visit->count && i < COUNT_OF(visit->seen); i++) {
+        if (visit->seen[i] == heap) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void the_visit_shows_every_live_heap_the_default_first(void **state)
+{
+    (void)state;
+    cairn_heap *a = cairn_heap_create(NULL);
+    cairn_heap *b = cairn_heap_create(NULL);
+    struct visit visit = {0};
+    assert_true(cairn_heaps_visit(visit_one, &visit));
+    assert_ptr_equal(visit.seen[0], cairn_heap_default());
+    assert_true(visited(&visit, a) && visited(&visit, b));
+    size_t all = visit.count;
+    cairn_heap_destroy(a);
+    visit = (struct visit){0};
+    assert_true(cairn_heaps_visit(visit_one, &visit));
+    assert_int_equal(visit.count, all - 1);
+    assert_false(visited(&visit, a));
+    visit = (struct visit){.stop_after = 1};
+    assert_false(cairn_heaps_visit(visit_one, &visit));
+    assert_int_equal(visit.count, 1);
+    cairn_heap_destroy(b);
+}
+
+static void the_version_is_the_headers(void **state)
+{
+    (void)state;
+    assert_string_equal(cairn_version(), CAIRN_VERSION_STRING);
+}
+
+/* The thread keeps a table of its heaps, which takes a page of its own when it first grows. */
+static int grow_the_threads_table(void **state)
+{
+    (void)state;
+    cairn_heap *heaps[12];
+    for (size_t i = 0; i < COUNT_OF(heaps); i++) {
+        heaps[i] = cairn_heap_create(NULL);
+        void *block = cairn_alloc(heaps[i], 1);
+        require(block != NULL);
+    }
+    for (size_t i = 0; i < COUNT_OF(heaps); i++) {
+        cairn_heap_destroy(heaps[i]);
+    }
+    return 0;
+}
+
+int main(void)
+{
+    os_fake_install();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(options_may_be_null),
+        cmocka_unit_test(options_out_of_range_are_einval),
+        cmocka_unit_test(min_alignment_holds_for_every_size),
+        cmocka_unit_test(a_name_is_copied_and_cut_at_31_bytes),
+        cmocka_unit_test(destroying_null_does_nothing),
+        cmocka_unit_test(destroy_gives_every_byte_back),
+        cmocka_unit_test(a_heap_that_served_nothing_goes_away_too),
+        cmocka_unit_test(a_thousand_heaps_one_after_the_other_leave_no_growth),
+        cmocka_unit_test(a_hundred_heaps_at_once_are_apart),
+        cmocka_unit_test(the_default_heap_is_one_aligned_to_16),
+        cmocka_unit_test(the_default_heap_cannot_be_destroyed),
+        cmocka_unit_test(the_visit_shows_every_live_heap_the_default_first),
+        cmocka_unit_test(the_version_is_the_headers),
+    };
+    return cmocka_run_group_tests_name("heap", tests, grow_the_threads_table, NULL);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* test_purge.c: free pools give their pages back by themselves: at once with a delay of 0, otherwise when the delay
+ * is over (once to twice, as purging goes in ticks) and the heap next takes or returns pools. Counted in pages. */
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "os/os.h"
+#include "support/os_fake.h"
+#include "support/test.h"
+
+enum { POOL = 16 * 1024, BLOCK = 512, IN_POOL = POOL / BLOCK };
+
+static cairn_heap *heap_with_delay(unsigned delay_ms)
+{
+    cairn_geometry geometry;
+    cairn_heap_options options = options_of_preset("cpython", &geometry);
+    options.single = true;
+    options.purge_delay_ms = delay_ms;
+    cairn_heap *heap = cairn_heap_create(&options);
+    assert_non_null(heap);
+    os_fake_reset();
+    return heap;
+}
+
+static void **fill_pools(cairn_heap *heap, size_t pools)
+{
+    void **blocks = calloc(pools * IN_POOL, sizeof blocks[0]);
+    assert_non_null(blocks);
+    for (size_t i = 0; i < pools * IN_POOL; i++) {
+        blocks[i] = cairn_alloc(heap, BLOCK);
+        assert_non_null(blocks[i]);
+        bytes_fill(blocks[i], 1, BLOCK);
+    }
+    return blocks;
+}
+
+static void free_pool(cairn_heap *heap, void **blocks, size_t pool)
+{
+    for (size_t i = 0; i < IN_POOL; i++) {
+        cairn_free(heap, blocks[pool * IN_POOL + i]);
+    }
+}
+
+static void with_delay_0_each_free_pool_is_purged_at_once(void **state)
+{
+    (void)state;
+    cairn_heap *heap = heap_with_delay(0);
+    void **blocks = fill_pools(heap, 12);
+    for (size_t pool = 1; pool < 12; pool++) {
+        assert_int_equal(stats_of(heap)->resident_bytes, (13 - pool) * POOL);
+        free_pool(heap, blocks, pool);
+        assert_int_equal(stats_of(heap)->resident_bytes, (12 - pool) * POOL);
+        assert_int_equal(stats_of(heap)->purged_bytes, pool * POOL);
+    }
+    assert_int_equal(os_fake_calls().purged_bytes, 11 * POOL);
+    assert_int_equal(stats_of(heap)->arenas, 1);
+    assert_int_equal(stats_of(heap)->pools_free, 0);
+    heap_is_sound(heap);
+    free(blocks);
+    cairn_heap_destroy(heap);
+}
+
+static void with_delay_0_runs_and_huge_blocks_go_at_once_too(void **state)
+{
+    (void)state;
+    cairn_heap *heap = heap_with_delay(0);
+    void *stays = cairn_alloc(heap, KIB(128));
+    void *run = cairn_alloc(heap, KIB(640));
+    void *huge = cairn_alloc(heap, MIB(6));
+    bytes_fill(stays, 1, KIB(128));
+    bytes_fill(run, 1, KIB(640));
+    bytes_fill(huge, 1, MIB(6));
+    assert_int_equal(stats_of(heap)->resident_bytes, KIB(768) + MIB(6));
+    cairn_free(heap, run);
+    assert_int_equal(stats_of(heap)->resident_bytes, KIB(128) + MIB(6));
+    cairn_free(heap, huge);
+    assert_int_equal(stats_of(heap)->resident_bytes, KIB(128));
+    assert_int_equal(stats_of(heap)->cached_bytes, 0);
+    assert_true(bytes_are(stays, 1, KIB(128)));
+    cairn_heap_destroy(heap);
+}
+
+static void with_delay_0_a_shortened_run_gives_its_tail_back(void **state)
+{
+    (void)state;
+    cairn_heap *heap = heap_with_delay(0);
+    void *run = cairn_alloc(heap, KIB(1024));
+    bytes_fill(run, 1, KIB(1024));
+    run = cairn_realloc(heap, run, KIB(128));
+    assert_int_equal(stats_of(heap)->resident_bytes, KIB(128));
+    assert_true(bytes_are(run, 1, KIB(128)));
+    cairn_heap_destroy(heap);
+}
+
+static void wait_ms(long ms)
+{
+    struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&pause, NULL);
+}
+
+static void pages_are_kept_for_the_delay_and_purged_by_the_next_pool_that_moves(void **state)
+{
+    (void)state;
+    cairn_heap *heap = heap_with_delay(3600000);
+    void **blocks = fill_pools(heap, 8);
+    for (size_t pool = 2; pool < 6; pool++) {
+        free_pool(heap, blocks, pool);
+    }
+    assert_int_equal(stats_of(heap)->resident_bytes, 8 * POOL);
+    assert_int_equal(os_fake_calls().purge, 0);
+    free(blocks);
+    cairn_heap_destroy(heap);
+
+    heap = heap_with_delay(30);
+    blocks = fill_pools(heap, 8);
+    for (size_t pool = 2; pool < 6; pool++) {
+        free_pool(heap, blocks, pool);
+    }
+    for (int tick = 0; tick < 2; tick++) {
+        wait_ms(100);
+        void *run = cairn_alloc(heap, KIB(100)); /* of another space, untouched: only its coming counts */
+        assert_non_null(run);
+    }
+    assert_int_equal(stats_of(heap)->purged_bytes, 4 * POOL);
+    assert_int_equal(stats_of(heap)->resident_bytes, 4 * POOL);
+    assert_int_equal(os_fake_calls().purge, 1);
+    heap_is_sound(heap);
+    free(blocks);
+    cairn_heap_destroy(heap);
+}
+
+static void a_pool_taken_again_before_the_delay_keeps_its_pages(void **state)
+{
+    (void)state;
+    cairn_heap *heap = heap_with_delay(3600000);
+    void **blocks = fill_pools(heap, 4);
+    for (int i = 0; i < 100; i++) {
+        free_pool(heap, blocks, 2);
+        for (size_t j = 0; j < IN_POOL; j++) {
+            blocks[2 * IN_POOL + j] = cairn_alloc(heap, BLOCK);
+        }
+    }
+    assert_int_equal(os_fake_calls().purge, 0);
+    assert_int_equal(stats_of(heap)->resident_bytes, 4 * POOL);
+    free(blocks);
+    cairn_heap_destroy(heap);
+}
+
+static void a_refused_purge_keeps_the_pool_free_and_is_tried_again(void **state)
+{
+    (void)state;
+    cairn_heap *heap = heap_with_delay(3600000);
+    void **blocks = fill_pools(heap, 4);
+    free_pool(heap, blocks, 1);
+    os_fake_refuse_from(OS_FAKE_PURGE, 0);
+    assert_int_equal(cairn_trim(heap), 0);
+    assert_int_equal(stats_of(heap)->purged_bytes, 0);
+    assert_int_equal(stats_of(heap)->pools_free, 1);
+    os_fake_refuse_none();
+    assert_int_equal(cairn_trim(heap), POOL);
+    assert_int_equal(stats_of(heap)->pools_free, 0);
+    free(blocks);
+    cairn_heap_destroy(heap);
+}
+
+int main(void)
+{
+    os_fake_install();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(with_delay_0_each_free_pool_is_purged_at_once),
+        cmocka_unit_test(with_delay_0_runs_and_huge_blocks_go_at_once_too),
+        cmocka_unit_test(with_delay_0_a_shortened_run_gives_its_tail_back),
+        cmocka_unit_test(pages_are_kept_for_the_delay_and_purged_by_the_next_pool_that_moves),
+        cmocka_unit_test(a_pool_taken_again_before_the_delay_keeps_its_pages),
+        cmocka_unit_test(a_refused_purge_keeps_the_pool_free_and_is_tried_again),
+    };
+    return cmocka_run_group_tests_name("purge", tests, NULL, NULL);
+}

@@ -1,0 +1,607 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* test_threads.c: shared heaps under threads. The promise behind every test: nothing is stranded. Once all threads
+ * have ended and all blocks are freed, a trim leaves the heap holding no byte. */
+
+#include <stdlib.h>
+
+#include "support/os_fake.h"
+#include "support/test.h"
+
+static const size_t sizes[] = {1, 16, 40, 100, 250, 500, 900, 2000, 5000, 20000, 60000, 90000, KIB(400)};
+
+/* All is freed and no thread is in the heap: it must be empty, and its counts must agree. */
+static void expect_empty(cairn_heap *heap)
+{
+    cairn_trim(heap);
+    heap_is_sound(heap);
+    const cairn_stats *stats = stats_of(heap);
+    assert_int_equal(stats->live_blocks, 0);
+    assert_int_equal(stats->live_bytes, 0);
+    assert_int_equal(stats->requests, stats->frees);
+    assert_int_equal(stats->held_bytes, 0);
+    assert_int_equal(stats->arenas, 0);
+}
+
+/* ---- a basket of blocks, filled by one thread and emptied by another ---- */
+
+enum { BASKET = 3000 };
+
+struct basket {
+    cairn_heap *heap;
+    void *blocks[BASKET];
+    size_t size; /* 0: all sizes */
+};
+
+static size_t basket_size(const struct basket *basket, size_t i)
+{
+    return basket->size != 0 ? basket->size : sizes[i % COUNT_OF(sizes)];
+}
+
+static void *fill_basket(void *argument)
+{
+    struct basket *basket = argument;
+    for (size_t i = 0; i < BASKET; i++) {
+        basket->blocks[i] = cairn_alloc(basket->heap, basket_size(basket, i));
+        require(basket->blocks[i] != NULL);
+        pattern_fill(basket->blocks[i], basket_size(basket, i), i);
+    }
+    return NULL;
+}
+
+static void *empty_basket(void *argument)
+{
+    struct basket *basket = argument;
+    for (size_t i = 0; i < BASKET; i++) {
+        require(pattern_holds(basket->blocks[i], basket_size(basket, i), basket_size(basket, i), i));
+        cairn_free(basket->heap, basket->blocks[i]);
+    }
+    return NULL;
+}
+
+static struct basket *basket_of(const char *preset, size_t size)
+{
+    struct basket *basket = malloc(sizeof *basket);
+    assert_non_null(basket);
+    basket->heap = heap_of_preset(preset, false);
+    basket->size = size;
+    return basket;
+}
+
+static void basket_end(struct basket *basket)
+{
+    cairn_heap_destroy(basket->heap);
+    free(basket);
+}
+
+static void run_in_thread(void *(*body)(void *), void *argument)
+{
+    pthread_t thread;
+    start_thread(&thread, body, argument);
+    join_thread(thread);
+}
+
+static void blocks_outlive_the_thread_that_asked_for_them(void **state)
+{
+    (void)state;
+    const char *presets[] = {"classic", "cpython", "default"};
+    for (size_t p = 0; p < COUNT_OF(presets); p++) {
+        struct basket *basket = basket_of(presets[p], 0);
+        run_in_thread(fill_basket, basket);
+        heap_is_sound(basket->heap);
+        assert_int_equal(stats_of(basket->heap)->live_blocks, BASKET);
+        assert_int_equal(stats_of(basket->heap)->owners, 0);
+        empty_basket(basket);
+        expect_empty(basket->heap);
+        basket_end(basket);
+    }
+}
+
+static void blocks_may_be_freed_by_a_thread_that_never_asked(void **state)
+{
+    (void)state;
+    struct basket *basket = basket_of("default", 0);
+    fill_basket(basket);
+    assert_int_equal(stats_of(basket->heap)->owners, 1);
+    run_in_thread(empty_basket, basket);
+    expect_empty(basket->heap);
+    basket_end(basket);
+}
+
+static void blocks_of_an_ended_thread_may_be_freed_by_another(void **state)
+{
+    (void)state;
+    struct basket *basket = basket_of("default", 0);
+    run_in_thread(fill_basket, basket);
+    run_in_thread(empty_basket, basket);
+    expect_empty(basket->heap);
+    basket_end(basket);
+}
+
+static void remote_frees_are_counted_and_come_home(void **state)
+{
+    (void)state;
+    struct basket *basket = basket_of("default", 64);
+    fill_basket(basket);
+    assert_int_equal(stats_of(basket->heap)->remote_frees, 0);
+    run_in_thread(empty_basket, basket);
+    cairn_trim(basket->heap);
+    assert_int_equal(stats_of(basket->heap)->remote_frees, BASKET);
+    assert_int_equal(stats_of(basket->heap)->frees, BASKET);
+    basket_end(basket);
+}
+
+static void memory_freed_by_others_serves_its_owner_again(void **state)
+{
+    (void)state;
+    struct basket *basket = basket_of("default", 200);
+    fill_basket(basket);
+    run_in_thread(empty_basket, basket);
+    size_t held = stats_of(basket->heap)->held_peak;
+    for (int round = 0; round < 20; round++) {
+        fill_basket(basket);
+        run_in_thread(empty_basket, basket);
+    }
+    assert_true(stats_of(basket->heap)->held_peak <= held + KIB(128));
+    basket_end(basket);
+}
+
+/* ---- thread exit ---- */
+
+static void *ask_and_end(void *argument)
+{
+    cairn_heap *heap = argument;
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        void *block = cairn_alloc(heap, sizes[i]);
+        require(block != NULL);
+        bytes_fill(block, 1, sizes[i]);
+        cairn_free(heap, block);
+    }
+    return NULL;
+}
+
+static void two_hundred_short_threads_leave_nothing_behind(void **state)
+{
+    (void)state;
+    cairn_heap *heap = heap_of_preset("default", false);
+    size_t metadata = 0;
+    for (int i = 0; i < 200; i++) {
+        run_in_thread(ask_and_end, heap);
+        if (i == 10) {
+            metadata = stats_of(heap)->metadata_bytes;
+        }
+    }
+    assert_int_equal(stats_of(heap)->owners, 0);
+    assert_int_equal(stats_of(heap)->metadata_bytes, metadata);
+    assert_int_equal(stats_of(heap)->requests, 200 * COUNT_OF(sizes));
+    expect_empty(heap);
+    cairn_heap_destroy(heap);
+}
+
+static void fifty_threads_at_once_leave_nothing_behind(void **state)
+{
+    (void)state;
+    cairn_heap *heap = heap_of_preset("cpython", false);
+    pthread_t threads[50];
+    for (int round = 0; round < 4; round++) {
+        for (size_t i = 0; i < COUNT_OF(threads); i++) {
+            start_thread(&threads[i], ask_and_end, heap);
+        }
+        for (size_t i = 0; i < COUNT_OF(threads); i++) {
+            join_thread(threads[i]);
+        }
+    }
+    assert_int_equal(stats_of(heap)->owners, 0);
+    expect_empty(heap);
+    cairn_heap_destroy(heap);
+}
+
+static void pools_of_an_ended_thread_serve_the_next(void **state)
+{
+    (void)state;
+    struct basket *basket = basket_of("classic", 100);
+    run_in_thread(fill_basket, basket);
+    for (size_t i = 0; i < BASKET; i++) {
+        if (i % 2 == 0) {
+            cairn_free(basket->heap, basket->blocks[i]);
+        }
+    }
+    size_t held = stats_of(basket->heap)->held_bytes;
+    for (size_t i = 0; i < BASKET; i += 2) {
+        basket->blocks[i] = cairn_alloc(basket->heap, 100);
+        pattern_fill(basket->blocks[i], 100, i);
+    }
+    assert_int_equal(stats_of(basket->heap)->held_bytes, held);
+    empty_basket(basket);
+    expect_empty(basket->heap);
+    basket_end(basket);
+}
+
+/* Runs when the thread ends, before or after the heap's own hook: pthread keys have no order. */
+static pthread_key_t late_key;
+
+static void late_destructor(void *argument)
+{
+    empty_basket(argument);
+    fill_basket(argument);
+    empty_basket(argument);
+}
+
+static void *end_with_work_left(void *argument)
+{
+    fill_basket(argument);
+    require(pthread_setspecific(late_key, argument) == 0);
+    return NULL;
+}
+
+static void destructors_of_the_thread_may_still_use_the_heap(void **state)
+{
+    (void)state;
+    struct basket *basket = basket_of("default", 0);
+    run_in_thread(fill_basket, basket); /* the heap's own key is older now */
+    empty_basket(basket);
+    assert_int_equal(pthread_key_create(&late_key, late_destructor), 0);
+    for (int i = 0; i < 10; i++) {
+        run_in_thread(end_with_work_left, basket);
+    }
+    pthread_key_delete(late_key);
+    assert_int_equal(stats_of(basket->heap)->owners, 0);
+    expect_empty(basket->heap);
+    basket_end(basket);
+}
+
+/* ---- producer and consumer ---- */
+
+enum { QUEUE = 256 };
+
+struct queue {
+    cairn_heap *heap;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    void *blocks[QUEUE];
+    size_t first, count;
+    size_t items;
+};
+
+static void put(struct queue *queue, void *block)
+{
+    pthread_mutex_lock(&queue->lock);
+    while (queue->count == QUEUE) {
+        pthread_cond_wait(&queue->changed, &queue->lock);
+    }
+    queue->blocks[(queue->first + queue->count++) % QUEUE] = block;
+    pthread_cond_broadcast(&queue->changed);
+    pthread_mutex_unlock(&queue->lock);
+}
+
+static void *get(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    while (queue->count == 0) {
+        pthread_cond_wait(&queue->changed, &queue->lock);
+    }
+    void *block = queue->blocks[queue->first];
+    queue->first = (queue->first + 1) % QUEUE;
+    queue->count--;
+    pthread_cond_broadcast(&queue->changed);
+    pthread_mutex_unlock(&queue->lock);
+    return block;
+}
+
+static void *produce(void *argument)
+{
+    struct queue *queue = argument;
+    for (size_t i = 0; i < queue->items; i++) {
+        size_t size = sizes[i % 8];
+        void *block = cairn_alloc(queue->heap, size);
+        require(block != NULL);
+        pattern_fill(block, cairn_usable_size(block), 1);
+        put(queue, block);
+    }
+    return NULL;
+}
+
+static void *consume(void *argument)
+{
+    struct queue *queue = argument;
+    for (size_t i = 0; i < queue->items; i++) {
+        void *block = get(queue);
+        size_t usable = cairn_usable_size(block);
+        require(pattern_holds(block, usable, usable, 1));
+        cairn_free(queue->heap, block);
+    }
+    return NULL;
+}
+
+static void run_queue(const char *preset, size_t pairs)
+{
+    struct queue queue = {.heap = heap_of_preset(preset, false), .items = test_scaled(100000)};
+    pthread_mutex_init(&queue.lock, NULL);
+    pthread_cond_init(&queue.changed, NULL);
+    pthread_t threads[8];
+    for (size_t i = 0; i < pairs; i++) {
+        start_thread(&threads[2 * i], produce, &queue);
+        start_thread(&threads[2 * i + 1], consume, &queue);
+    }
+    for (size_t i = 0; i < 2 * pairs; i++) {
+        join_thread(threads[i]);
+    }
+    assert_int_equal(stats_of(queue.heap)->requests, pairs * queue.items);
+    /* At most the queue and what the threads hold back is on its way, so the heap stays small. */
+    assert_true(stats_of(queue.heap)->held_peak < MIB(8) * pairs);
+    expect_empty(queue.heap);
+    cairn_heap_destroy(queue.heap);
+    pthread_cond_destroy(&queue.changed);
+    pthread_mutex_destroy(&queue.lock);
+}
+
+static void a_producer_and_a_consumer_keep_the_heap_small(void **state)
+{
+    (void)state;
+    run_queue("default", 1);
+    run_queue("classic", 1);
+}
+
+static void four_producers_and_four_consumers_keep_the_heap_small(void **state)
+{
+    (void)state;
+    run_queue("default", 4);
+    run_queue("cpython", 4);
+}
+
+/* ---- several heaps and threads ---- */
+
+enum { HEAPS = 40 };
+
+struct forest {
+    cairn_heap *heaps[HEAPS];
+    void *blocks[HEAPS][COUNT_OF(sizes)];
+};
+
+static void *plant(void *argument)
+{
+    struct forest *forest = argument;
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        for (size_t h = 0; h < HEAPS; h++) {
+            forest->blocks[h][i] = cairn_alloc(forest->heaps[h], sizes[i]);
+            require(forest->blocks[h][i] != NULL);
+            require(cairn_heap_of(forest->blocks[h][i]) == forest->heaps[h]);
+            pattern_fill(forest->blocks[h][i], sizes[i], h);
+        }
+    }
+    return NULL;
+}
+
+static void *fell(void *argument)
+{
+    struct forest *forest = argument;
+    for (size_t h = HEAPS; h-- > 0;) {
+        for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+            require(pattern_holds(forest->blocks[h][i], sizes[i], sizes[i], h));
+            cairn_free(forest->heaps[h], forest->blocks[h][i]);
+        }
+    }
+    return NULL;
+}
+
+static void *plant_and_fell(void *argument)
+{
+    struct forest forest = *(const struct forest *)argument;
+    for (size_t i = 0; i < 20; i++) {
+        plant(&forest);
+        fell(&forest);
+    }
+    return NULL;
+}
+
+static void forest_create(struct forest *forest)
+{
+    for (size_t h = 0; h < HEAPS; h++) {
+        forest->heaps[h] = cairn_heap_create(NULL);
+        assert_non_null(forest->heaps[h]);
+    }
+}
+
+static void forest_destroy(struct forest *forest)
+{
+    for (size_t h = 0; h < HEAPS; h++) {
+        expect_empty(forest->heaps[h]);
+        cairn_heap_destroy(forest->heaps[h]);
+    }
+}
+
+static void one_thread_may_use_more_than_16_heaps(void **state)
+{
+    (void)state;
+    static struct forest forest;
+    forest_create(&forest);
+    plant(&forest);
+    fell(&forest);
+    run_in_thread(plant, &forest);
+    fell(&forest);
+    plant(&forest);
+    run_in_thread(fell, &forest);
+    forest_destroy(&forest);
+}
+
+static void four_threads_may_use_forty_heaps_at_once(void **state)
+{
+    (void)state;
+    static struct forest forest;
+    forest_create(&forest);
+    pthread_t threads[4];
+    for (size_t i = 0; i < COUNT_OF(threads); i++) {
+        start_thread(&threads[i], plant_and_fell, &forest);
+    }
+    for (size_t i = 0; i < COUNT_OF(threads); i++) {
+        join_thread(threads[i]);
+    }
+    forest_destroy(&forest);
+}
+
+/* ---- heaps that end ---- */
+
+static void a_heap_that_ended_threads_used_can_be_destroyed_full(void **state)
+{
+    (void)state;
+    size_t before = 0;
+    for (int round = 0; round < 5; round++) {
+        struct basket *basket = basket_of("default", 0);
+        run_in_thread(fill_basket, basket);
+        run_in_thread(fill_basket, basket);
+        basket_end(basket);
+        if (round == 0) {
+            before = os_fake_reserved_bytes();
+        }
+    }
+    assert_int_equal(os_fake_reserved_bytes(), before);
+}
+
+struct relay {
+    cairn_heap *heap;
+    pthread_barrier_t used;
+    pthread_barrier_t gone;
+};
+
+/* Uses a heap, waits until it is gone, uses others, ends. */
+static void *use_and_outlive(void *argument)
+{
+    struct relay *relay = argument;
+    void *block = cairn_alloc(relay->heap, 100);
+    require(block != NULL);
+    pthread_barrier_wait(&relay->used);
+    pthread_barrier_wait(&relay->gone);
+    for (int i = 0; i < 30; i++) {
+        cairn_heap *own = cairn_heap_create(NULL);
+        require(own != NULL);
+        block = cairn_alloc(own, 100);
+        require(cairn_heap_of(block) == own);
+        cairn_free(own, block);
+        require(cairn_heap_check(own, stderr) == 0);
+        cairn_heap_destroy(own);
+    }
+    return NULL;
+}
+
+/* A new heap may come to lie where the old one was; the threads must not take it for the old one. */
+static void threads_outlive_the_heaps_they_used(void **state)
+{
+    (void)state;
+    struct relay relay;
+    pthread_t threads[3];
+    for (int round = 0; round < 5; round++) {
+        relay.heap = cairn_heap_create(NULL);
+        assert_non_null(relay.heap);
+        pthread_barrier_init(&relay.used, NULL, COUNT_OF(threads) + 1);
+        pthread_barrier_init(&relay.gone, NULL, COUNT_OF(threads) + 1);
+        for (size_t i = 0; i < COUNT_OF(threads); i++) {
+            start_thread(&threads[i], use_and_outlive, &relay);
+        }
+        pthread_barrier_wait(&relay.used);
+        cairn_heap_destroy(relay.heap);
+        pthread_barrier_wait(&relay.gone);
+        for (size_t i = 0; i < COUNT_OF(threads); i++) {
+            join_thread(threads[i]);
+        }
+        pthread_barrier_destroy(&relay.used);
+        pthread_barrier_destroy(&relay.gone);
+    }
+}
+
+static void one_thread_may_create_and_destroy_heaps_for_ever(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        cairn_heap *heap = cairn_heap_create(NULL);
+        void *block = cairn_alloc(heap, (size_t)i * 100);
+        assert_ptr_equal(cairn_heap_of(block), heap);
+        assert_int_equal(stats_of(heap)->live_blocks, 1);
+        if (i % 2) {
+            cairn_free(heap, block);
+        }
+        cairn_heap_destroy(heap);
+    }
+}
+
+static void *churn_heaps(void *argument)
+{
+    (void)argument;
+    for (size_t i = 0; i < test_scaled(200); i++) {
+        cairn_heap *heap = cairn_heap_create(NULL);
+        require(heap != NULL);
+        for (size_t s = 0; s < COUNT_OF(sizes); s++) {
+            void *block = cairn_alloc(heap, sizes[s]);
+            require(cairn_heap_of(block) == heap);
+        }
+        cairn_heap_destroy(heap);
+    }
+    return NULL;
+}
+
+static void threads_may_create_and_destroy_their_own_heaps_at_once(void **state)
+{
+    (void)state;
+    churn_heaps(NULL);
+    pthread_t threads[4];
+    for (size_t i = 0; i < COUNT_OF(threads); i++) {
+        start_thread(&threads[i], churn_heaps, NULL);
+    }
+    for (size_t i = 0; i < COUNT_OF(threads); i++) {
+        join_thread(threads[i]);
+    }
+    assert_int_equal(os_fake_faults(), 0);
+}
+
+/* ---- resize from afar ---- */
+
+static void *grow_all(void *argument)
+{
+    struct basket *basket = argument;
+    for (size_t i = 0; i < BASKET; i++) {
+        size_t size = basket_size(basket, i);
+        basket->blocks[i] = cairn_realloc(basket->heap, basket->blocks[i], size * 2 + 10);
+        require(basket->blocks[i] != NULL);
+        require(pattern_holds(basket->blocks[i], size, size, i));
+    }
+    return NULL;
+}
+
+static void any_thread_may_resize_a_block(void **state)
+{
+    (void)state;
+    struct basket *basket = basket_of("default", 0);
+    fill_basket(basket);
+    run_in_thread(grow_all, basket);
+    for (size_t i = 0; i < BASKET; i++) {
+        cairn_free(basket->heap, basket->blocks[i]);
+    }
+    expect_empty(basket->heap);
+    basket_end(basket);
+}
+
+int main(void)
+{
+    os_fake_install();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_outlive_the_thread_that_asked_for_them),
+        cmocka_unit_test(blocks_may_be_freed_by_a_thread_that_never_asked),
+        cmocka_unit_test(blocks_of_an_ended_thread_may_be_freed_by_another),
+        cmocka_unit_test(remote_frees_are_counted_and_come_home),
+        cmocka_unit_test(memory_freed_by_others_serves_its_owner_again),
+        cmocka_unit_test(two_hundred_short_threads_leave_nothing_behind),
+        cmocka_unit_test(fifty_threads_at_once_leave_nothing_behind),
+        cmocka_unit_test(pools_of_an_ended_thread_serve_the_next),
+        cmocka_unit_test(destructors_of_the_thread_may_still_use_the_heap),
+        cmocka_unit_test(a_producer_and_a_consumer_keep_the_heap_small),
+        cmocka_unit_test(four_producers_and_four_consumers_keep_the_heap_small),
+        cmocka_unit_test(one_thread_may_use_more_than_16_heaps),
+        cmocka_unit_test(four_threads_may_use_forty_heaps_at_once),
+        cmocka_unit_test(a_heap_that_ended_threads_used_can_be_destroyed_full),
+        cmocka_unit_test(threads_outlive_the_heaps_they_used),
+        cmocka_unit_test(one_thread_may_create_and_destroy_heaps_for_ever),
+        cmocka_unit_test(threads_may_create_and_destroy_their_own_heaps_at_once),
+        cmocka_unit_test(any_thread_may_resize_a_block),
+    };
+    return cmocka_run_group_tests_name("threads", tests, NULL, NULL);
+}
