@@ -59,7 +59,7 @@ typedef struct cairn_heap cairn_heap;
 typedef struct cairn_geometry {
     size_t arena_size;  /* bytes; a power of two; pool_size * 4 to pool_size * 64, at most 64 MiB */
     size_t pool_size;   /* bytes; a power of two from 4 KiB to 512 KiB */
-    size_t alignment;   /* bytes; spacing of the size classes and alignment of small blocks: 8 or 16 */
+    size_t alignment;   /* bytes; alignment of small blocks and spacing of the classes up to 512: 8 or 16 */
     size_t small_limit; /* bytes; the largest request a small pool serves: a multiple of `alignment`, from 64 to
                            64 * alignment, and at most pool_size / 8 */
     bool reuse_at_once; /* true: a full pool that gets a free block is the next to serve its class, and a pool whose
@@ -89,12 +89,16 @@ typedef struct cairn_heap_options {
     size_t min_alignment;           /* alignment of every block whatever its size: 0 (the geometry's), 8 or 16 */
     size_t limit;                   /* most bytes of pools, runs and mappings the heap may hold; 0: no limit */
     unsigned purge_delay_ms;        /* how long free pools keep their pages; 0: purge at once */
+    unsigned keep_percent;          /* how far pages kept by free pools may raise the peak over what was ever held at a
+                                       time, in percent (and 64 KiB for each) */
 } cairn_heap_options;
 
 #define CAIRN_PURGE_DELAY_DEFAULT_MS 50u
+#define CAIRN_KEEP_PERCENT_DEFAULT 25u
 #define CAIRN_HEAP_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(cairn_heap_options), NULL, NULL, false, false, 0, 0, CAIRN_PURGE_DELAY_DEFAULT_MS                       \
+        sizeof(cairn_heap_options), NULL, NULL, false, false, 0, 0, CAIRN_PURGE_DELAY_DEFAULT_MS,                      \
+            CAIRN_KEEP_PERCENT_DEFAULT                                                                                 \
     }
 
 /* ---------------------------------------------------------------------------------------------------------------

@@ -148,6 +148,12 @@ static void purge_queue(struct arena *arena)
     arena_set_due(heap);
 }
 
+/* Bytes of the free slots in `set` that hold pages. */
+static size_t warm_bytes_of(const struct arena *arena, uint64_t set)
+{
+    return (size_t)__builtin_popcountll(arena->free & arena->dirty & set) * arena->space->slot_size;
+}
+
 /* Purges the pages wholly inside slots [slot, slot + count). Slots smaller than a page stay dirty unless their
  * neighbours are free too. */
 static size_t purge_slots(struct arena *arena, unsigned slot, unsigned count)
@@ -163,16 +169,17 @@ static size_t purge_slots(struct arena *arena, unsigned slot, unsigned count)
     }
     if (from == (uintptr_t)arena->base + slot * size && to == from + count * size) {
         arena->dirty &= ~slot_mask(slot, count);
+        arena->heap->warm_bytes -= count * size;
     }
     arena->heap->purged_bytes += to - from;
     return to - from;
 }
 
-/* Purges the slots of a set. */
-static size_t purge_set(struct arena *arena, uint64_t set)
+/* Purges the slots of a set until `enough` bytes are. */
+static size_t purge_set(struct arena *arena, uint64_t set, size_t enough)
 {
     size_t purged = 0;
-    while (set) {
+    while (set && purged < enough) {
         unsigned slot = (unsigned)__builtin_ctzll(set);
         uint64_t rest = ~(set >> slot);
         unsigned count = rest ? (unsigned)__builtin_ctzll(rest) : 64 - slot;
@@ -180,6 +187,33 @@ static size_t purge_set(struct arena *arena, uint64_t set)
         set &= ~slot_mask(slot, count);
     }
     return purged;
+}
+
+/* ---- the bound on warm slots ---- */
+
+static size_t most_kept(const cairn_heap *heap)
+{
+    return heap->held_peak + heap->keep_percent * (heap->held_peak / 100 + KEEP_BYTES_PER_PERCENT);
+}
+
+static size_t kept(const cairn_heap *heap)
+{
+    return heap->held_bytes + heap->warm_bytes + heap->huge_cached_bytes;
+}
+
+size_t heap_warm_room(const cairn_heap *heap)
+{
+    return most_kept(heap) > kept(heap) ? most_kept(heap) - kept(heap) : 0;
+}
+
+void arena_cool(cairn_heap *heap)
+{
+    for (struct arena *arena = heap->purge_first; arena; arena = arena->purge_next) {
+        if (kept(heap) <= most_kept(heap)) {
+            return;
+        }
+        (void)purge_set(arena, arena->free & arena->dirty, kept(heap) - most_kept(heap));
+    }
 }
 
 /* ---- arenas ---- */
@@ -225,6 +259,7 @@ static bool arena_release(struct arena *arena)
         return false;
     }
     purge_unqueue(arena);
+    heap->warm_bytes -= warm_bytes_of(arena, ~UINT64_C(0));
     bucket_remove(arena);
     space->arenas--;
     space->arenas_free -= wholly_free(arena);
@@ -247,7 +282,7 @@ static void tick(struct arena *arena, uint64_t now)
     if (wholly_free(arena) && aged == idle && arena->space->arenas_free > 1 && arena_release(arena)) {
         return;
     }
-    purge_set(arena, aged);
+    (void)purge_set(arena, aged, SIZE_MAX);
     arena->aged = arena->free & arena->dirty & ~aged;
     if (arena->aged) {
         purge_queue(arena);
@@ -277,7 +312,7 @@ size_t arena_trim(cairn_heap *heap)
         } else {
             purge_unqueue(arena);
             arena->aged = 0;
-            bytes += purge_set(arena, arena->free & arena->dirty);
+            bytes += purge_set(arena, arena->free & arena->dirty, SIZE_MAX);
         }
     }
     return bytes;
@@ -371,10 +406,31 @@ static struct arena *choose_arena(struct space *space, unsigned slots, size_t al
     return NULL;
 }
 
+enum { WARM_LOOKS = 8 }; /* queued arenas looked at */
+
+/* Where slots would be taken that hold no pages yet, warm ones elsewhere save the page faults and the memory: looks at
+ * the last arenas that slots went back to. Not in geometries that keep CPython's rules to the letter. */
+static struct arena *prefer_warm(const cairn_heap *heap, struct arena *arena, unsigned slots, int *slot)
+{
+    if (!arena || heap->geometry.reuse_at_once || !(slot_mask((unsigned)*slot, slots) & ~arena->dirty)) {
+        return arena;
+    }
+    struct arena *other = heap->purge_last;
+    for (int i = 0; other && i < WARM_LOOKS; i++, other = other->purge_prev) {
+        uint64_t warm = other->space == arena->space ? runs_of(other->free & other->dirty, slots) : 0;
+        if (warm) {
+            *slot = __builtin_ctzll(warm);
+            return other;
+        }
+    }
+    return arena;
+}
+
 static void take_slots(struct arena *arena, unsigned slot, unsigned count)
 {
     uint64_t mask = slot_mask(slot, count);
     ASSERT((arena->free & mask) == mask);
+    arena->heap->warm_bytes -= warm_bytes_of(arena, mask);
     arena->dirty |= mask;
     arena->aged &= ~mask;
     set_free(arena, arena->free & ~mask);
@@ -389,6 +445,9 @@ struct pool *arena_take(cairn_heap *heap, struct space *space, unsigned slots, s
     size_t size = slots * space->slot_size;
     int slot = -1;
     struct arena *arena = choose_arena(space, slots, alignment, &slot);
+    if (alignment <= space->slot_size) {
+        arena = prefer_warm(heap, arena, slots, &slot);
+    }
     if (!arena && !may_grow) {
         return NULL;
     }
@@ -405,7 +464,11 @@ struct pool *arena_take(cairn_heap *heap, struct space *space, unsigned slots, s
     }
     unsigned first = (unsigned)slot;
     bool fresh = !(arena->dirty & slot_mask(first, slots));
+    bool all_warm = !(slot_mask(first, slots) & ~arena->dirty);
     take_slots(arena, first, slots);
+    if (!all_warm) {
+        arena_cool(heap);
+    }
     struct pool *pool = &arena->pools[first];
     if (slots > 1 || !(arena->mapped & slot_mask(first, 1))) {
         map_slot(arena, first);
@@ -423,6 +486,7 @@ static void return_slots(struct arena *arena, unsigned slot, unsigned count)
     cairn_heap *heap = arena->heap;
     heap_unhold(heap, count * arena->space->slot_size);
     set_free(arena, arena->free | slot_mask(slot, count));
+    heap->warm_bytes += warm_bytes_of(arena, slot_mask(slot, count));
     purge_queue(arena);
     arena_tick(heap); /* the arena may be gone now */
 }
@@ -460,6 +524,7 @@ bool arena_extend(struct pool *pool, unsigned more)
         return false;
     }
     take_slots(arena, end, more);
+    arena_cool(arena->heap);
     map_run(pool, pool->slots, more);
     pool->slots = (uint8_t)(pool->slots + more);
     pool->size += bytes;

@@ -11,7 +11,8 @@
  * later, noticed by whichever slots are taken or returned next) the slots that were free at the tick before and have
  * been ever since are purged, the others are marked for the next tick. So what a loop takes and returns is never
  * purged, and what lies idle is after one to two delays. An arena that has been wholly free for that long goes back
- * to the system, all but one of its space, so that a loop at the border does not thrash.
+ * to the system, all but one of its space, so that a loop at the border does not thrash. And when new memory is touched
+ * though slots are kept warm, as much of those is purged as would raise the heap's peak (arena_cool).
  *
  * Lock: the heap's, held by every caller. */
 
@@ -19,6 +20,15 @@
 #define CAIRN_HEAP_ARENA_H
 
 #include "heap/types.h"
+
+enum { KEEP_BYTES_PER_PERCENT = 64 * 1024 };
+
+/* What may still be kept warm (free slots with pages, cached mappings) so that with what is held it stays within
+ * keep_percent of the most that was ever held: keeping pages never raises the peak by more. */
+size_t heap_warm_room(const cairn_heap *heap);
+
+/* Purges the longest-free slots as far as that bound is passed. Called when the heap touches new memory. */
+void arena_cool(cairn_heap *heap);
 
 /* Takes `slots` contiguous slots from a space, the first at a multiple of `alignment` bytes. Returns the record of
  * the first slot with arena, base, size, slot, slots and fresh set and the page map pointing to it, kind still

@@ -191,12 +191,13 @@ const char *owner_check(const struct owner *owner)
 /* ---- totals ---- */
 
 struct totals {
-    size_t held, large_blocks, large_bytes, huge_blocks, huge_bytes;
+    size_t held, warm, large_blocks, large_bytes, huge_blocks, huge_bytes;
 };
 
 static void add_arena(struct totals *totals, const struct arena *arena)
 {
     totals->held += (size_t)__builtin_popcountll(~arena->free & arena_all_slots(arena)) * arena->space->slot_size;
+    totals->warm += (size_t)__builtin_popcountll(arena->free & arena->dirty) * arena->space->slot_size;
     for (uint64_t taken = ~arena->free & arena->mapped; taken; taken &= taken - 1) {
         const struct pool *pool = &arena->pools[__builtin_ctzll(taken)];
         if (pool_kind_of(pool) == POOL_RUN) {
@@ -219,6 +220,9 @@ const char *heap_totals_check(const cairn_heap *heap)
         }
         totals.huge_blocks++;
         totals.huge_bytes += pool->size;
+    }
+    if (totals.warm != heap->warm_bytes) {
+        return "the bytes of free slots that hold pages do not add up";
     }
     if (totals.held + totals.huge_bytes != heap->held_bytes) {
         return "the bytes held do not add up";

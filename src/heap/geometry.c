@@ -100,13 +100,14 @@ void geometry_apply(cairn_heap *heap)
     const cairn_geometry *g = &heap->geometry;
     space_init(&heap->spaces[SPACE_SMALL], g->arena_size, g->pool_size, false);
     space_init(&heap->spaces[SPACE_SPAN], SPAN_ARENA, SPAN_SLOT, true);
-    for (size_t size = g->alignment; size <= g->small_limit; size += g->alignment) {
+    size_t linear_max = g->small_limit < LINEAR_MAX ? g->small_limit : LINEAR_MAX;
+    for (size_t size = g->alignment; size <= linear_max; size += g->alignment) {
         add_class(heap, size);
     }
     for (size_t doubling = 64; doubling < MEDIUM_MAX; doubling *= 2) {
         for (size_t step = 1; step <= 8; step++) {
             size_t size = doubling + step * (doubling / 8);
-            if (size > g->small_limit && size % g->alignment == 0) {
+            if (size > linear_max && size % g->alignment == 0) {
                 add_class(heap, size);
             }
             if (size == DIRECT_MAX) {

@@ -3,8 +3,8 @@
 
 /* geometry.h: from a geometry to a heap's size classes.
  *
- * Classes up to small_limit are spaced by the alignment; above, eight to a doubling (at most 12.5% rounding) up to
- * MEDIUM_MAX. The first live in pools of the geometry (the small space), the others in pools of one or eight 64 KiB
+ * Classes up to 512 bytes (or small_limit if that is less) are spaced by the alignment; above, eight to a doubling (at most 12.5% rounding) up to
+ * MEDIUM_MAX. Those up to small_limit live in pools of the geometry (the small space), the others in pools of one or eight 64 KiB
  * slots (the span space). */
 
 #ifndef CAIRN_HEAP_GEOMETRY_H

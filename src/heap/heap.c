@@ -105,6 +105,7 @@ static void heap_init(cairn_heap *heap, const cairn_heap_options *options, const
     heap->min_alignment = options->min_alignment ? options->min_alignment : geometry->alignment;
     heap->limit = options->limit;
     heap->purge_delay_ms = options->purge_delay_ms;
+    heap->keep_percent = options->keep_percent;
     if (options->name) {
         size_t length = strnlen(options->name, NAME_MAX_BYTES - 1);
         memcpy(heap->name, options->name, length);

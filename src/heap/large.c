@@ -16,8 +16,6 @@
 #include "heap/registry.h"
 #include "heap/thread.h"
 
-enum { HUGE_CACHE_SHARE = 8, HUGE_CACHE_FLOOR = 32 << 20 };
-
 static size_t round_to_page(size_t size)
 {
     size_t page = os_page_size();
@@ -148,13 +146,11 @@ static char *cache_take(cairn_heap *heap, size_t size, size_t *got)
 /* Keeps a mapping if the cache's bounds allow, else releases it. */
 static void cache_put(cairn_heap *heap, char *base, size_t size)
 {
-    size_t most = heap->held_bytes / HUGE_CACHE_SHARE;
-    most = most > HUGE_CACHE_FLOOR ? most : HUGE_CACHE_FLOOR;
     struct huge_cache_entry *place = NULL;
     for (int i = 0; i < HUGE_CACHE && !place; i++) {
         place = heap->huge_cache[i].base ? NULL : &heap->huge_cache[i];
     }
-    if (!place || !heap->purge_delay_ms || heap->huge_cached_bytes + size > most) {
+    if (!place || !heap->purge_delay_ms || size > heap_warm_room(heap)) {
         os->release(base, size);
         return;
     }
@@ -212,6 +208,7 @@ static struct pool *huge_alloc(cairn_heap *heap, size_t size, size_t alignment, 
         heap->huge->prev = pool;
     }
     heap->huge = pool;
+    arena_cool(heap);
     pagemap_set(base, 1, pool);
     return pool;
 }
@@ -265,6 +262,7 @@ static void *huge_resize(cairn_heap *heap, struct pool *pool, size_t size)
     pool->base = base;
     pool->size = new_size;
     heap_unhold(heap, new_size < old_size ? old_size - new_size : 0);
+    arena_cool(heap);
     count_resize(heap, pool, old_size, size);
     return base;
 }

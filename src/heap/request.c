@@ -10,6 +10,7 @@
 #include "heap/front.h"
 #include "heap/geometry.h"
 #include "heap/large.h"
+#include "heap/misuse.h"
 
 /* The calling thread's owner; owner_none if it has none (only of use for frees). */
 static struct owner *owner_for_free(cairn_heap *heap)
@@ -107,6 +108,21 @@ void *cairn_alloc_aligned(cairn_heap *heap, size_t alignment, size_t size)
                             : large_alloc(NULL, heap, size, alignment, NULL);
 }
 
+/* The record of a block that is to be resized: live, as far as can be told. */
+static struct pool *pool_to_resize(void *block, cairn_heap *expected)
+{
+    struct pool *pool = pool_of_live("realloc", block, expected);
+    if (pool && pool_kind_of(pool) == POOL_CLASS) {
+        struct owner *owner = pool_owner(pool);
+        bool ours = owner == owner_for_free(owner->heap);
+        if (ours && ((void *)pool->free == block || pool_used(pool) == 0)) {
+            misuse_report(CAIRN_MISUSE_DOUBLE_FREE, "realloc", block, expected);
+            return NULL;
+        }
+    }
+    return pool;
+}
+
 static size_t usable(const struct pool *pool)
 {
     return pool_kind_of(pool) == POOL_CLASS ? pool->block_size : large_usable(pool);
@@ -148,7 +164,7 @@ void *cairn_realloc(cairn_heap *heap, void *block, size_t size)
     if (!block) {
         return cairn_alloc(heap, size);
     }
-    struct pool *pool = pool_of_live("realloc", block, heap);
+    struct pool *pool = pool_to_resize(block, heap);
     return pool ? resize(heap, pool, block, size) : NULL;
 }
 
@@ -207,7 +223,7 @@ void *front_realloc(void *block, size_t size)
     if (!block) {
         return front_alloc(size);
     }
-    struct pool *pool = pool_of_live("realloc", block, NULL);
+    struct pool *pool = pool_to_resize(block, NULL);
     return pool ? resize(cairn_heap_default(), pool, block, size) : NULL;
 }
 

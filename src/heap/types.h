@@ -36,6 +36,7 @@ enum {
     SLOTS = 64,        /* most slots of an arena: one bit each in a 64-bit word */
     DIRECT_MAX = 1024, /* largest request found through an owner's direct table */
     DIRECT_COUNT = DIRECT_MAX / 8 + 1,
+    LINEAR_MAX = 512,       /* classes up to here are spaced by the alignment */
     MEDIUM_MAX = 65536,     /* largest request served by a pool */
     MEDIUM_ONE_SLOT = 8192, /* largest block in a pool of one 64 KiB slot; above: 8 slots */
     MEDIUM_SLOTS = 8,
@@ -207,6 +208,7 @@ struct cairn_heap {
     size_t min_alignment;
     size_t limit;
     unsigned purge_delay_ms;
+    unsigned keep_percent;
 
     unsigned class_count;
     unsigned class_above_direct; /* class of the first size above DIRECT_MAX */
@@ -227,6 +229,7 @@ struct cairn_heap {
     uint64_t flushed_asked[CAIRN_CLASSES_MAX];
     uint64_t flushed_remote_frees;
     size_t held_bytes, held_peak;
+    size_t warm_bytes; /* free slots that hold pages: the sum of free & dirty */
     size_t arenas_created, arenas_released;
     size_t large_blocks, large_bytes, huge_blocks, huge_bytes;
     uint64_t large_requests, large_asked, large_given;

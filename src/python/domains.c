@@ -29,6 +29,7 @@
 #include "python/cpython.h"
 
 enum { DOMAINS = CAIRN_DOMAIN_OBJECT + 1 };
+enum { PYTHON_KEEP_PERCENT = 1 }; /* stock Python keeps next to nothing either: the peak must not be higher */
 enum { FIRST_MINOR = 8, LAST_MINOR = 13, FIRST_MINOR_WITH_MANY_GILS = 12 };
 
 static struct {
@@ -163,14 +164,9 @@ static void give(cairn_domain domain, const cairn_allocator *allocator)
     PyMem_SetAllocator((int)domain, &python.allocator[domain]);
 }
 
-/* CPython's objects are aligned to 16 bytes since 3.8, and to 8 before; only the classic geometry keeps the old rule,
- * which 64-bit CPython tolerates. */
-static size_t object_alignment(const cairn_geometry *geometry)
-{
-    cairn_geometry classic;
-    bool known = cairn_geometry_preset("classic", &classic) == 0;
-    return known && geometry->pool_size == classic.pool_size && geometry->alignment == classic.alignment ? 8 : 16;
-}
+/* Objects are aligned to 16 bytes under every geometry, as in CPython since 3.8: extension modules are compiled to rely
+ * on it (_ctypes moves 16 bytes at a time). */
+enum { OBJECT_ALIGNMENT = 16 };
 
 /* Will this process print its statistics? Then the heap counts every request, as the default heap does. */
 static bool will_be_shown(const struct options *options)
@@ -187,8 +183,9 @@ static cairn_heap *make_heap(bool single)
     wanted.single = single;
     wanted.exact = will_be_shown(options);
     wanted.limit = options->limit;
-    wanted.min_alignment = object_alignment(&options->geometry);
+    wanted.min_alignment = OBJECT_ALIGNMENT;
     wanted.purge_delay_ms = options->purge_delay_ms;
+    wanted.keep_percent = PYTHON_KEEP_PERCENT;
     return cairn_heap_create(&wanted);
 }
 

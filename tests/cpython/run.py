@@ -177,12 +177,12 @@ def suite_modules(python):
     return found.stdout.split()
 
 
-def wanted_names(arguments, all_modules):
+def wanted_names(arguments, version, all_modules):
     if not (arguments.modules or arguments.smoke or arguments.versions):
         return all_modules
     if arguments.modules:
         return arguments.modules.split(",")
-    return read_list(os.path.join(HERE, "smoke.txt" if arguments.smoke else "versions.txt"))
+    return read_list(os.path.join(HERE, "smoke.txt" if arguments.smoke else "versions.txt"), version)
 
 
 def choose(names, all_modules):
@@ -197,13 +197,16 @@ def choose(names, all_modules):
     return chosen, lacking
 
 
-def read_list(path):
+def read_list(path, version):
+    """The names in a list; a name may be followed by the versions it is for."""
     with open(path, encoding="utf-8") as lines:
-        return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
+        rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    return [row[0] for row in rows if len(row) == 1 or version in row[1].split(",")]
 
 
 def ignored_tests():
-    return read_list(os.path.join(HERE, "ignored-tests.txt"))
+    with open(os.path.join(HERE, "ignored-tests.txt"), encoding="utf-8") as lines:
+        return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
 
 
 def read_json(path):
@@ -237,9 +240,18 @@ def report(suite, lacking):
     for difference in found:
         reason = expected.get(difference.subject)
         print(f"  {'expected' if reason else 'DIFFERS'}: {difference.text()}{f' ({reason})' if reason else ''}")
+    report_not_compared(suite)
     report_cairn_lines(suite)
     report_stale(suite, expected, found)
     return len(unlisted)
+
+
+def report_not_compared(suite):
+    """Equal outcomes that say nothing about the module's tests."""
+    for module, result in suite.results.items():
+        state = result["stock"][-1]["state"]
+        if state == "timeout" or differences.is_crash(state):
+            print(f"  tests not compared: {module} on stock: {state}")
 
 
 def report_cairn_lines(suite):
@@ -287,7 +299,7 @@ def main():
     module_run.prepare_process()
     version = python_version(arguments.python)
     all_modules = suite_modules(arguments.python)
-    modules, lacking = choose(wanted_names(arguments, all_modules), all_modules)
+    modules, lacking = choose(wanted_names(arguments, version, all_modules), all_modules)
     if not modules:
         print(f"run.py: this Python's suite has none of: {', '.join(lacking)}", file=sys.stderr)
         return 2

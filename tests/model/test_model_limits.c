@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The Cairn authors */
 
 /* test_model_limits.c: random operations against the model where memory runs out: at the heap's limit, and on a system
- * that refuses calls at random. Every refusal is NULL with ENOMEM and changes nothing. 1.5 million operations. */
+ * that refuses calls at random. Every refusal is NULL with ENOMEM and changes nothing. 2.7 million operations. */
 
 #include "support/model.h"
 #include "support/os_fake.h"

@@ -2,13 +2,13 @@
  * Copyright (c) 2026 The Cairn authors */
 
 /* test_model_shared.c: random operations against the model on shared heaps, one thread: every geometry, exact or not,
- * all alignments. 3 million operations. */
+ * all alignments. 4.8 million operations. */
 
 #include "support/model.h"
 #include "support/os_fake.h"
 #include "support/test.h"
 
-enum { OPERATIONS = 250000 };
+enum { OPERATIONS = 400000 };
 
 static void run_options(const char *geometry)
 {

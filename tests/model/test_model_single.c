@@ -2,13 +2,13 @@
  * Copyright (c) 2026 The Cairn authors */
 
 /* test_model_single.c: random operations against the model on single heaps: every geometry, exact or not, both
- * alignments, with one thread and with several under one lock (as under a GIL). 3 million operations. */
+ * alignments, with one thread and with several under one lock (as under a GIL). 6 million operations. */
 
 #include "support/model.h"
 #include "support/os_fake.h"
 #include "support/test.h"
 
-enum { ALONE = 200000, UNDER_A_LOCK = 200000 };
+enum { ALONE = 400000, UNDER_A_LOCK = 400000 };
 
 static void run(const char *geometry, bool exact, size_t min_alignment, unsigned threads, size_t operations)
 {

@@ -2,13 +2,13 @@
  * Copyright (c) 2026 The Cairn authors */
 
 /* test_model_threads.c: random operations against the model by 2 to 8 threads on a shared heap. Threads mail each
- * other blocks (remote frees), end, and are continued by new ones. 4.5 million operations. */
+ * other blocks (remote frees), end, and are continued by new ones. 6.3 million operations. */
 
 #include "support/model.h"
 #include "support/os_fake.h"
 #include "support/test.h"
 
-enum { OPERATIONS = 500000 };
+enum { OPERATIONS = 700000 };
 
 static void run_threads(const char *geometry)
 {

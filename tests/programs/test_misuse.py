@@ -102,8 +102,8 @@ def test_unknown_option_gives_one_line(tmp_path, variable, value):
 def test_unknown_option_is_said_once_under_run(tmp_path, variable, value):
     """Children of what `cairn run` started stay silent."""
     script = "/bin/true; /bin/true; /bin/echo done"
-    outcome = execute([CAIRN, "run", "--", "/bin/sh", "-c", script], cairn_environment() | {"LD_PRELOAD": "", variable: value},
-                      tmp_path)
+    environment = cairn_environment() | {"LD_PRELOAD": "", variable: value}
+    outcome = execute([CAIRN, "run", "--", "/bin/sh", "-c", script], environment, tmp_path)
     assert (outcome.code, outcome.out) == (0, "done\n")
     lines = [line for line in outcome.err.splitlines() if variable in line]
     assert len(lines) == 1 and lines[0].startswith("cairn: "), outcome.err

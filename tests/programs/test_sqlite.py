@@ -17,10 +17,12 @@ CREATE TABLE item(id INTEGER PRIMARY KEY, owner TEXT, weight REAL, note TEXT);
 CREATE INDEX item_owner ON item(owner, weight);
 CREATE INDEX item_note ON item(note);
 SELECT count(*), sum(weight), min(note), max(note) FROM item;
-SELECT owner, count(*), round(avg(weight), 6), group_concat(id % 7, '') FROM item GROUP BY owner ORDER BY 2 DESC, 1 LIMIT 50;
+SELECT owner, count(*), round(avg(weight), 6), group_concat(id % 7, '') FROM item GROUP BY owner
+  ORDER BY 2 DESC, 1 LIMIT 50;
 UPDATE item SET note = note || hex(id) || owner WHERE id % 3 = 0;
 DELETE FROM item WHERE id % 11 = 0;
-CREATE TABLE pair AS SELECT a.id AS x, b.id AS y FROM item a JOIN item b ON a.owner = b.owner AND a.id < b.id LIMIT 200000;
+CREATE TABLE pair AS
+  SELECT a.id AS x, b.id AS y FROM item a JOIN item b ON a.owner = b.owner AND a.id < b.id LIMIT 200000;
 SELECT count(*), sum(x), sum(y) FROM pair;
 WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 200000)
   SELECT sum(length(printf('%0*d', i % 50, i))) FROM n;

@@ -40,9 +40,9 @@ struct worker {
     uint64_t round_ends; /* the step at which the round ends */
     struct block *blocks;
     size_t live;
-    size_t target;         /* the number of live blocks this phase tends to */
-    uint64_t phase_ends;   /* step */
-    uint64_t requests;     /* the model's counts */
+    size_t target;       /* the number of live blocks this phase tends to */
+    uint64_t phase_ends; /* step */
+    uint64_t requests;   /* the model's counts */
     uint64_t frees;
     uint64_t refusals;
     pthread_t thread;      /* the thread at work */
@@ -71,9 +71,9 @@ _Noreturn static void give_up(const struct worker *worker, const char *what, con
 {
     const struct model *model = worker->model;
     const struct model_plan *plan = model->plan;
-    fprintf(stderr, "model '%s', %s, %s%s, alignment %zu, limit %zu, delay %u, %u threads: ", plan->name, plan->geometry,
-            plan->single ? "single" : "shared", plan->exact ? ", exact" : "", plan->min_alignment, plan->limit,
-            plan->purge_delay_ms, plan->threads);
+    fprintf(stderr, "model '%s', %s, %s%s, alignment %zu, limit %zu, delay %u, %u threads: ", plan->name,
+            plan->geometry, plan->single ? "single" : "shared", plan->exact ? ", exact" : "", plan->min_alignment,
+            plan->limit, plan->purge_delay_ms, plan->threads);
     fprintf(stderr, "CAIRN_TEST_SEED=%" PRIu64 " thread %u step %" PRIu64 ": %s", model->seed, worker->index,
             worker->step, what);
     if (block != NULL) {

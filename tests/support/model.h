@@ -24,16 +24,16 @@
 #define MODEL_THREADS_MAX 8
 
 struct model_plan {
-    const char *name;            /* shown on failure */
-    const char *geometry;        /* a preset */
-    bool single;                 /* heap kind */
-    bool exact;                  /* heap option */
-    size_t min_alignment;        /* heap option */
-    size_t limit;                /* heap option; not 0: requests may be refused, held bytes stay below */
-    unsigned purge_delay_ms;     /* heap option */
-    unsigned threads;            /* 1 to MODEL_THREADS_MAX */
-    size_t operations;           /* of all threads together; the caller scales */
-    size_t blocks_max;           /* live blocks per thread at most */
+    const char *name;             /* shown on failure */
+    const char *geometry;         /* a preset */
+    bool single;                  /* heap kind */
+    bool exact;                   /* heap option */
+    size_t min_alignment;         /* heap option */
+    size_t limit;                 /* heap option; not 0: requests may be refused, held bytes stay below */
+    unsigned purge_delay_ms;      /* heap option */
+    unsigned threads;             /* 1 to MODEL_THREADS_MAX */
+    size_t operations;            /* of all threads together; the caller scales */
+    size_t blocks_max;            /* live blocks per thread at most */
     unsigned refuse_per_thousand; /* share of calls into the system that the fake refuses (growth and purge) */
 };
 

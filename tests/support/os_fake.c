@@ -278,7 +278,8 @@ static size_t fake_resident(const void *address, size_t size)
 {
     enter();
     calls.resident++;
-    size_t resident = known("question about what is not reserved", address, size) ? os_system.resident(address, size) : 0;
+    size_t resident = known("question about what is not reserved", address, size) ? os_system.resident(address, size)
+                                                                                  : 0;
     leave();
     return resident;
 }

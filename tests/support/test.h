@@ -33,9 +33,9 @@
 
 /* ---- scale, seed, random numbers ---- */
 
-unsigned test_scale(void);      /* CAIRN_TEST_SCALE in percent, 100 if unset */
+unsigned test_scale(void);       /* CAIRN_TEST_SCALE in percent, 100 if unset */
 size_t test_scaled(size_t full); /* `full` at 100 percent; at least 1 */
-uint64_t test_seed(void);       /* CAIRN_TEST_SEED, or a fresh one; printed once so that a failure can be repeated */
+uint64_t test_seed(void);        /* CAIRN_TEST_SEED, or a fresh one; printed once so that a failure can be repeated */
 
 uint64_t random_next(uint64_t *state);                 /* 64 bits (splitmix64) */
 size_t random_below(uint64_t *state, size_t bound);    /* 0 to bound - 1 */

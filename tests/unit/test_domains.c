@@ -34,8 +34,8 @@ static void zero_sizes_give_distinct_blocks(void **state)
 {
     (void)state;
     for (size_t d = 0; d < COUNT_OF(domains); d++) {
-        void *blocks[] = {cairn_domain_malloc(domains[d], 0), cairn_domain_malloc(domains[d], 0),
-                          cairn_domain_calloc(domains[d], 0, 1), cairn_domain_calloc(domains[d], 1, 0),
+        void *blocks[] = {cairn_domain_malloc(domains[d], 0),           cairn_domain_malloc(domains[d], 0),
+                          cairn_domain_calloc(domains[d], 0, 1),        cairn_domain_calloc(domains[d], 1, 0),
                           cairn_domain_calloc(domains[d], 0, SIZE_MAX), cairn_domain_realloc(domains[d], NULL, 0)};
         for (size_t i = 0; i < COUNT_OF(blocks); i++) {
             assert_non_null(blocks[i]);

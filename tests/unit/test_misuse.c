@@ -37,8 +37,13 @@ static void freeing_what_cairn_never_gave_is_foreign(void **state)
     int on_the_stack = 0;
     static int in_data;
     void *elsewhere = malloc(100);
-    void *foreign[] = {&on_the_stack, &in_data, elsewhere, (void *)(uintptr_t)8, (void *)UINTPTR_MAX,
-                       (void *)(uintptr_t)UINT64_C(0xffff800000000000), heap};
+    void *foreign[] = {&on_the_stack,
+                       &in_data,
+                       elsewhere,
+                       (void *)(uintptr_t)8,
+                       (void *)UINTPTR_MAX,
+                       (void *)(uintptr_t)UINT64_C(0xffff800000000000),
+                       heap};
     for (size_t i = 0; i < COUNT_OF(foreign); i++) {
         misuse_record_start();
         cairn_free(heap, foreign[i]);

@@ -8,7 +8,8 @@
 
 #include "support/test.h"
 
-static const size_t sizes[] = {1, 8, 100, 512, 1000, 1500, 8000, 9000, 50000, 65536, 70000, KIB(300), MIB(2), MIB(3), MIB(9)};
+static const size_t sizes[] = {1,     8,     100,   512,      1000,   1500,   8000,  9000,
+                               50000, 65536, 70000, KIB(300), MIB(2), MIB(3), MIB(9)};
 
 static void every_byte_of_a_block_belongs_to_its_heap(void **state)
 {

@@ -102,7 +102,7 @@ static void zero_sizes_give_distinct_blocks(void **state)
 {
     cairn_heap *heap = heap_in(state);
     volatile size_t huge = SIZE_MAX;
-    void *blocks[] = {cairn_alloc(heap, 0), cairn_calloc(heap, 0, 8), cairn_calloc(heap, 8, 0),
+    void *blocks[] = {cairn_alloc(heap, 0),        cairn_calloc(heap, 0, 8),     cairn_calloc(heap, 8, 0),
                       cairn_calloc(heap, 0, huge), cairn_realloc(heap, NULL, 0), cairn_alloc_aligned(heap, 64, 0)};
     for (size_t i = 0; i < COUNT_OF(blocks); i++) {
         assert_non_null(blocks[i]);
@@ -128,8 +128,8 @@ static void expect_no_memory(void *answer)
 static void sizes_beyond_ptrdiff_max_are_enomem(void **state)
 {
     cairn_heap *heap = heap_in(state);
-    volatile size_t sizes[] = {(size_t)PTRDIFF_MAX + 1, SIZE_MAX, SIZE_MAX - 4095, SIZE_MAX - 65535, SIZE_MAX / 2 + 2,
-                               PTRDIFF_MAX, (size_t)1 << 50};
+    volatile size_t sizes[] = {(size_t)PTRDIFF_MAX + 1, SIZE_MAX,    SIZE_MAX - 4095, SIZE_MAX - 65535,
+                               SIZE_MAX / 2 + 2,        PTRDIFF_MAX, (size_t)1 << 50};
     void *block = cairn_alloc(heap, 100);
     assert_non_null(block);
     pattern_fill(block, 100, 7);
@@ -152,8 +152,12 @@ static void sizes_beyond_ptrdiff_max_are_enomem(void **state)
 static void calloc_products_that_overflow_are_enomem(void **state)
 {
     cairn_heap *heap = heap_in(state);
-    volatile size_t pairs[][2] = {{SIZE_MAX, 2}, {2, SIZE_MAX}, {SIZE_MAX, SIZE_MAX}, {SIZE_MAX / 2 + 1, 2},
-                                  {(size_t)1 << 32, (size_t)1 << 32}, {SIZE_MAX / 3 + 1, 3}};
+    volatile size_t pairs[][2] = {{SIZE_MAX, 2},
+                                  {2, SIZE_MAX},
+                                  {SIZE_MAX, SIZE_MAX},
+                                  {SIZE_MAX / 2 + 1, 2},
+                                  {(size_t)1 << 32, (size_t)1 << 32},
+                                  {SIZE_MAX / 3 + 1, 3}};
     errno = 0;
     for (size_t i = 0; i < COUNT_OF(pairs); i++) {
         expect_no_memory(cairn_calloc(heap, pairs[i][0], pairs[i][1]));
@@ -286,8 +290,8 @@ static void realloc_within_the_usable_size_stays_in_place(void **state)
 static void realloc_keeps_contents_from_any_size_to_any(void **state)
 {
     cairn_heap *heap = heap_in(state);
-    const size_t sizes[] = {1, 8, 17, 100, 512, 513, 1024, 1025, 3000, 8192, 8193, 20000, 65536, 65537, 131072,
-                            KIB(500), MIB(1), MIB(2), MIB(2) + 1, MIB(5)};
+    const size_t sizes[] = {1,    8,     17,    100,   512,    513,      1024,   1025,   3000,       8192,
+                            8193, 20000, 65536, 65537, 131072, KIB(500), MIB(1), MIB(2), MIB(2) + 1, MIB(5)};
     for (size_t from = 0; from < COUNT_OF(sizes); from++) {
         for (size_t to = 0; to < COUNT_OF(sizes); to++) {
             void *block = cairn_alloc(heap, sizes[from]);
@@ -416,7 +420,10 @@ static void usable_size_of_null_is_0(void **state)
     assert_int_equal(cairn_usable_size(NULL), 0);
 }
 
-#define ON(variant, name) {#name " on " #variant, name, set_up, tear_down, &variant}
+#define ON(variant, name)                                                                                              \
+    {                                                                                                                  \
+#name " on " #variant, name, set_up, tear_down, &variant                                                       \
+    }
 #define ON_ALL(name)                                                                                                   \
     ON(classic_single, name), ON(classic_shared, name), ON(cpython_single, name), ON(cpython_shared, name),            \
         ON(default_single, name), ON(default_shared, name)

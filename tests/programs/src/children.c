@@ -17,7 +17,8 @@ enum { ROUNDS = 25, THREADS = 4 };
 
 static atomic_bool stop;
 
-static void *work(void *argument) {
+static void *work(void *argument)
+{
     uint64_t state = (uintptr_t)argument;
     while (!atomic_load(&stop)) {
         size_t size = pattern_size(&state);
@@ -30,18 +31,21 @@ static void *work(void *argument) {
     return NULL;
 }
 
-static size_t read_lines(const char *command) {
+static size_t read_lines(const char *command)
+{
     char *line = NULL;
     size_t room = 0, sum = 0;
     FILE *pipe = popen(command, "r");
     REQUIRE(pipe);
-    for (ssize_t got; (got = getline(&line, &room, pipe)) > 0;) sum += (size_t)got;
+    for (ssize_t got; (got = getline(&line, &room, pipe)) > 0;)
+        sum += (size_t)got;
     REQUIRE(pclose(pipe) == 0);
     free(line);
     return sum;
 }
 
-static void spawn(void) {
+static void spawn(void)
+{
     char *arguments[] = {"true", NULL};
     int status;
     pid_t pid;
@@ -49,7 +53,8 @@ static void spawn(void) {
     REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
-static void spawn_by_vfork(void) {
+static void spawn_by_vfork(void)
+{
     int status;
     pid_t pid = vfork();
     REQUIRE(pid >= 0);
@@ -60,10 +65,12 @@ static void spawn_by_vfork(void) {
     REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
-int main(void) {
+int main(void)
+{
     pthread_t threads[THREADS];
     size_t sum = 0;
-    for (uintptr_t i = 0; i < THREADS; i++) REQUIRE(pthread_create(&threads[i], NULL, work, (void *)(i + 1)) == 0);
+    for (uintptr_t i = 0; i < THREADS; i++)
+        REQUIRE(pthread_create(&threads[i], NULL, work, (void *)(i + 1)) == 0);
     for (int round = 0; round < ROUNDS; round++) {
         sum += read_lines("seq 1 500; sort /etc/passwd | head -n 3 | wc -l");
         REQUIRE(system("exit 0") == 0);
@@ -71,7 +78,8 @@ int main(void) {
         spawn_by_vfork();
     }
     atomic_store(&stop, true);
-    for (int i = 0; i < THREADS; i++) REQUIRE(pthread_join(threads[i], NULL) == 0);
+    for (int i = 0; i < THREADS; i++)
+        REQUIRE(pthread_join(threads[i], NULL) == 0);
     printf("%zu bytes read from children\n", sum);
     return 0;
 }

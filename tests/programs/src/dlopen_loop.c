@@ -14,7 +14,8 @@ enum { ROUNDS = 100, LEFT = 20 };
 
 static const char *plugin;
 
-static void *work(void *unused) {
+static void *work(void *unused)
+{
     void *left[LEFT];
     size_t count = 0;
     (void)unused;
@@ -36,17 +37,21 @@ static void *work(void *unused) {
         left[count++] = make(777);
         REQUIRE(dlclose(handle) == 0);
     }
-    while (count) free(left[--count]);
+    while (count)
+        free(left[--count]);
     return NULL;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     REQUIRE(argc == 2);
     plugin = argv[1];
     work(NULL);
     pthread_t threads[4];
-    for (int i = 0; i < 4; i++) REQUIRE(pthread_create(&threads[i], NULL, work, NULL) == 0);
-    for (int i = 0; i < 4; i++) REQUIRE(pthread_join(threads[i], NULL) == 0);
+    for (int i = 0; i < 4; i++)
+        REQUIRE(pthread_create(&threads[i], NULL, work, NULL) == 0);
+    for (int i = 0; i < 4; i++)
+        REQUIRE(pthread_join(threads[i], NULL) == 0);
     puts("plugins came and went");
     return 0;
 }

@@ -19,7 +19,8 @@ static _Atomic(void *) shelf[THREADS]; /* a block each thread leaves for the nex
 static void *settled[THREADS][KEPT];   /* blocks each thread made and nobody frees but the children */
 static atomic_int ready;
 
-static void *work(void *argument) {
+static void *work(void *argument)
+{
     unsigned number = (unsigned)(uintptr_t)argument;
     uint64_t state = number + 99;
     void *held[32] = {0};
@@ -38,11 +39,13 @@ static void *work(void *argument) {
         REQUIRE(block);
         free(atomic_exchange(&shelf[(number + 1) % THREADS], block));
     }
-    for (int i = 0; i < 32; i++) free(held[i]);
+    for (int i = 0; i < 32; i++)
+        free(held[i]);
     return NULL;
 }
 
-static void *child_thread(void *unused) {
+static void *child_thread(void *unused)
+{
     uint64_t state = 7;
     (void)unused;
     for (int i = 0; i < 200; i++) {
@@ -56,7 +59,8 @@ static void *child_thread(void *unused) {
     return malloc(100);
 }
 
-static void grandchild(void) {
+static void grandchild(void)
+{
     pid_t pid = fork();
     REQUIRE(pid >= 0);
     if (pid == 0) {
@@ -69,10 +73,12 @@ static void grandchild(void) {
     REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
-static void child(int round) {
+static void child(int round)
+{
     alarm(60);
     void *before[50];
-    for (int i = 0; i < 50; i++) before[i] = malloc(64);
+    for (int i = 0; i < 50; i++)
+        before[i] = malloc(64);
     for (unsigned t = 0; t < THREADS; t++)
         for (int i = 0; i < KEPT; i++) {
             pattern_check(settled[t][i], SLOT_SIZE, t);
@@ -84,32 +90,41 @@ static void child(int round) {
     child_thread(NULL);
     REQUIRE(pthread_join(thread, &made) == 0 && made);
     free(made);
-    if (round % 8 == 0) grandchild();
-    for (int i = 0; i < 50; i++) free(before[i]);
-    if (round % 2) exit(0);
+    if (round % 8 == 0)
+        grandchild();
+    for (int i = 0; i < 50; i++)
+        free(before[i]);
+    if (round % 2)
+        exit(0);
     _exit(0);
 }
 
-int main(void) {
+int main(void)
+{
     pthread_t threads[THREADS];
     setvbuf(stdout, NULL, _IONBF, 0);
     for (unsigned i = 0; i < THREADS; i++)
         REQUIRE(pthread_create(&threads[i], NULL, work, (void *)(uintptr_t)i) == 0);
-    while (atomic_load(&ready) < THREADS) usleep(1000);
+    while (atomic_load(&ready) < THREADS)
+        usleep(1000);
     for (int round = 0; round < ROUNDS; round++) {
         pid_t pid = fork();
         REQUIRE(pid >= 0);
-        if (pid == 0) child(round);
+        if (pid == 0)
+            child(round);
         int status;
         REQUIRE(waitpid(pid, &status, 0) == pid);
-        if (status) fprintf(stderr, "child of round %d: wait status %d\n", round, status);
+        if (status)
+            fprintf(stderr, "child of round %d: wait status %d\n", round, status);
         REQUIRE(status == 0);
     }
     atomic_store(&stop, true);
-    for (unsigned i = 0; i < THREADS; i++) REQUIRE(pthread_join(threads[i], NULL) == 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        REQUIRE(pthread_join(threads[i], NULL) == 0);
     for (unsigned t = 0; t < THREADS; t++) {
         free(atomic_load(&shelf[t]));
-        for (int i = 0; i < KEPT; i++) free(settled[t][i]);
+        for (int i = 0; i < KEPT; i++)
+            free(settled[t][i]);
     }
     printf("%d children done\n", ROUNDS);
     return 0;

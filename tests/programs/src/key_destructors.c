@@ -22,7 +22,8 @@ struct value {
     char *text;
 };
 
-static struct value *make(unsigned key, unsigned round) {
+static struct value *make(unsigned key, unsigned round)
+{
     struct value *value = malloc(sizeof *value);
     REQUIRE(value);
     value->key = key;
@@ -33,7 +34,8 @@ static struct value *make(unsigned key, unsigned round) {
     return value;
 }
 
-static void destroy(void *argument) {
+static void destroy(void *argument)
+{
     struct value *value = argument;
     atomic_fetch_add(&runs, 1);
     pattern_check(value->text, 1 + value->key * 40 + value->round, value->key);
@@ -44,19 +46,25 @@ static void destroy(void *argument) {
     free(malloc(100000));
 }
 
-static void *work(void *unused) {
+static void *work(void *unused)
+{
     (void)unused;
-    for (unsigned i = 0; i < KEYS; i++) REQUIRE(pthread_setspecific(keys[KEYS - 1 - i], make(KEYS - 1 - i, 0)) == 0);
+    for (unsigned i = 0; i < KEYS; i++)
+        REQUIRE(pthread_setspecific(keys[KEYS - 1 - i], make(KEYS - 1 - i, 0)) == 0);
     return NULL;
 }
 
-int main(void) {
-    for (unsigned i = 0; i < KEYS; i++) REQUIRE(pthread_key_create(&keys[i], destroy) == 0);
+int main(void)
+{
+    for (unsigned i = 0; i < KEYS; i++)
+        REQUIRE(pthread_key_create(&keys[i], destroy) == 0);
     REQUIRE(keys[KEYS - 1] >= 32);
     for (unsigned i = 0; i < THREADS; i += 4) {
         pthread_t threads[4];
-        for (unsigned j = 0; j < 4; j++) REQUIRE(pthread_create(&threads[j], NULL, work, NULL) == 0);
-        for (unsigned j = 0; j < 4; j++) REQUIRE(pthread_join(threads[j], NULL) == 0);
+        for (unsigned j = 0; j < 4; j++)
+            REQUIRE(pthread_create(&threads[j], NULL, work, NULL) == 0);
+        for (unsigned j = 0; j < 4; j++)
+            REQUIRE(pthread_join(threads[j], NULL) == 0);
     }
     REQUIRE(atomic_load(&runs) == (unsigned long)KEYS * THREADS * PTHREAD_DESTRUCTOR_ITERATIONS);
     printf("%lu destructors run\n", atomic_load(&runs));

@@ -13,35 +13,56 @@ static volatile size_t too_much = PTRDIFF_MAX;
 static volatile size_t half = (size_t)1 << 63;
 static char marker;
 
-static int aligned(const void *block, size_t alignment) {
+static int aligned(const void *block, size_t alignment)
+{
     return ((uintptr_t)block & (alignment - 1)) == 0;
 }
 
 /* Every way to get a block, by number. */
-static void *get(unsigned way, size_t size) {
+static void *get(unsigned way, size_t size)
+{
     void *block = NULL;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     switch (way) {
-    case 0: return malloc(size);
-    case 1: return calloc(1, size);
-    case 2: return realloc(NULL, size);
-    case 3: return reallocarray(NULL, 1, size);
-    case 4: return memalign(128, size);
-    case 5: return aligned_alloc(64, (size + 63) / 64 * 64);
-    case 6: REQUIRE(posix_memalign(&block, 1024, size) == 0); return block;
-    case 7: block = valloc(size); REQUIRE(aligned(block, page)); return block;
-    case 8: block = pvalloc(size); REQUIRE(aligned(block, page)); return block;
-    default: block = strndup("", 0); return realloc(block, size);
+    case 0:
+        return malloc(size);
+    case 1:
+        return calloc(1, size);
+    case 2:
+        return realloc(NULL, size);
+    case 3:
+        return reallocarray(NULL, 1, size);
+    case 4:
+        return memalign(128, size);
+    case 5:
+        return aligned_alloc(64, (size + 63) / 64 * 64);
+    case 6:
+        REQUIRE(posix_memalign(&block, 1024, size) == 0);
+        return block;
+    case 7:
+        block = valloc(size);
+        REQUIRE(aligned(block, page));
+        return block;
+    case 8:
+        block = pvalloc(size);
+        REQUIRE(aligned(block, page));
+        return block;
+    default:
+        block = strndup("", 0);
+        return realloc(block, size);
     }
 }
 
-static void mix(void) {
+static void mix(void)
+{
     uint64_t state = 3;
     for (int i = 0; i < 60000; i++) {
         size_t size = pattern_size(&state);
         unsigned char *block = get((unsigned)i % 10, size);
         REQUIRE(block && aligned(block, 16));
-        if (i % 10 == 1) for (size_t j = 0; j < size; j++) REQUIRE(block[j] == 0);
+        if (i % 10 == 1)
+            for (size_t j = 0; j < size; j++)
+                REQUIRE(block[j] == 0);
         size_t usable = malloc_usable_size(block);
         REQUIRE(usable >= size);
         pattern_fill(block, usable, 4);
@@ -49,12 +70,14 @@ static void mix(void) {
         size_t other = pattern_size(&state);
         unsigned char *moved = realloc(block, other);
         REQUIRE(moved);
-        for (size_t j = 0; j < (usable < other ? usable : other); j++) REQUIRE(moved[j] == pattern_byte(usable, 4));
+        for (size_t j = 0; j < (usable < other ? usable : other); j++)
+            REQUIRE(moved[j] == pattern_byte(usable, 4));
         free(moved);
     }
 }
 
-static void failures(void) {
+static void failures(void)
+{
     void *untouched = &marker;
     void *block = malloc(100);
     pattern_fill(block, 100, 6);
@@ -74,12 +97,15 @@ static void failures(void) {
     free(block);
 }
 
-static void statistics(void) {
+static void statistics(void)
+{
     void *blocks[1000];
     size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
-    for (int i = 0; i < 1000; i++) REQUIRE((blocks[i] = malloc(3000)));
+    for (int i = 0; i < 1000; i++)
+        REQUIRE((blocks[i] = malloc(3000)));
     REQUIRE(mallinfo2().uordblks + mallinfo2().hblkhd >= before + 3000000);
-    for (int i = 0; i < 1000; i++) free(blocks[i]);
+    for (int i = 0; i < 1000; i++)
+        free(blocks[i]);
     REQUIRE(mallinfo2().uordblks + mallinfo2().hblkhd < before + 3000000);
     malloc_trim(0);
     char *text = NULL;
@@ -90,7 +116,8 @@ static void statistics(void) {
     free(text);
 }
 
-int main(void) {
+int main(void)
+{
     void *one = malloc(0), *two = malloc(0);
     REQUIRE(one && two && one != two);
     REQUIRE(realloc(one, 0) == NULL);

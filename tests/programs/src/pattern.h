@@ -22,30 +22,38 @@
     } while (0)
 
 /* Every byte of a block is the same one, derived from size and seed. */
-static inline unsigned char pattern_byte(size_t size, unsigned seed) {
+static inline unsigned char pattern_byte(size_t size, unsigned seed)
+{
     return (unsigned char)(size * 31 + seed * 17 + 5);
 }
 
-static inline void pattern_fill(void *block, size_t size, unsigned seed) {
+static inline void pattern_fill(void *block, size_t size, unsigned seed)
+{
     memset(block, pattern_byte(size, seed), size);
 }
 
-static inline void pattern_check(const void *block, size_t size, unsigned seed) {
+static inline void pattern_check(const void *block, size_t size, unsigned seed)
+{
     const unsigned char *bytes = block;
-    for (size_t i = 0; i < size; i++) REQUIRE(bytes[i] == pattern_byte(size, seed));
+    for (size_t i = 0; i < size; i++)
+        REQUIRE(bytes[i] == pattern_byte(size, seed));
 }
 
 /* A small generator with its state in the caller's hands, so that threads do not share it. */
-static inline unsigned pattern_random(uint64_t *state) {
+static inline unsigned pattern_random(uint64_t *state)
+{
     *state = *state * 6364136223846793005u + 1442695040888963407u;
     return (unsigned)(*state >> 33);
 }
 
 /* Sizes as programs ask for them: mostly small, some medium, few large. */
-static inline size_t pattern_size(uint64_t *state) {
+static inline size_t pattern_size(uint64_t *state)
+{
     unsigned kind = pattern_random(state) % 100;
-    if (kind < 80) return 1 + pattern_random(state) % 512;
-    if (kind < 97) return 1 + pattern_random(state) % 16384;
+    if (kind < 80)
+        return 1 + pattern_random(state) % 512;
+    if (kind < 97)
+        return 1 + pattern_random(state) % 16384;
     return 1 + pattern_random(state) % 300000;
 }
 

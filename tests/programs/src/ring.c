@@ -25,7 +25,8 @@ struct queue {
 
 static struct queue queues[THREADS];
 
-static struct message *pass(struct queue *queue, struct message *message) {
+static struct message *pass(struct queue *queue, struct message *message)
+{
     struct message *displaced = NULL;
     pthread_mutex_lock(&queue->lock);
     if (queue->count == QUEUE) {
@@ -38,7 +39,8 @@ static struct message *pass(struct queue *queue, struct message *message) {
     return displaced;
 }
 
-static struct message *take(struct queue *queue) {
+static struct message *take(struct queue *queue)
+{
     struct message *message = NULL;
     pthread_mutex_lock(&queue->lock);
     if (queue->count) {
@@ -50,8 +52,10 @@ static struct message *take(struct queue *queue) {
     return message;
 }
 
-static void consume(struct message *message) {
-    if (!message) return;
+static void consume(struct message *message)
+{
+    if (!message)
+        return;
     pattern_check(message->bytes, message->size, message->seed);
     if (message->seed % 5 == 0) {
         struct message *grown = realloc(message, sizeof *message + message->size * 2);
@@ -62,7 +66,8 @@ static void consume(struct message *message) {
     free(message);
 }
 
-static void *work(void *argument) {
+static void *work(void *argument)
+{
     unsigned number = (unsigned)(uintptr_t)argument;
     uint64_t state = number + 1;
     for (unsigned round = 0; round < (number % 2 ? ROUNDS / 10 : ROUNDS); round++) {
@@ -78,13 +83,18 @@ static void *work(void *argument) {
     return NULL;
 }
 
-int main(void) {
+int main(void)
+{
     pthread_t threads[THREADS];
-    for (int i = 0; i < THREADS; i++) pthread_mutex_init(&queues[i].lock, NULL);
-    for (uintptr_t i = 0; i < THREADS; i++) REQUIRE(pthread_create(&threads[i], NULL, work, (void *)i) == 0);
-    for (int i = 0; i < THREADS; i++) REQUIRE(pthread_join(threads[i], NULL) == 0);
     for (int i = 0; i < THREADS; i++)
-        for (struct message *message; (message = take(&queues[i]));) consume(message);
+        pthread_mutex_init(&queues[i].lock, NULL);
+    for (uintptr_t i = 0; i < THREADS; i++)
+        REQUIRE(pthread_create(&threads[i], NULL, work, (void *)i) == 0);
+    for (int i = 0; i < THREADS; i++)
+        REQUIRE(pthread_join(threads[i], NULL) == 0);
+    for (int i = 0; i < THREADS; i++)
+        for (struct message *message; (message = take(&queues[i]));)
+            consume(message);
     puts("ring done");
     return 0;
 }

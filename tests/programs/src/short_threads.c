@@ -18,14 +18,16 @@ struct left {
 
 static struct left *board[THREADS];
 
-static void free_half(struct left *left, int odd) {
+static void free_half(struct left *left, int odd)
+{
     for (int i = odd; i < LEFT; i += 2) {
         pattern_check(left->blocks[i], left->sizes[i], left->seed);
         free(left->blocks[i]);
     }
 }
 
-static void churn(uint64_t *state) {
+static void churn(uint64_t *state)
+{
     for (int i = 0; i < 500; i++) {
         size_t size = pattern_size(state);
         void *block = malloc(size);
@@ -33,12 +35,14 @@ static void churn(uint64_t *state) {
         pattern_fill(block, size, 1);
         block = realloc(block, size * 2);
         REQUIRE(block);
-        for (size_t j = 0; j < size; j++) REQUIRE(((unsigned char *)block)[j] == pattern_byte(size, 1));
+        for (size_t j = 0; j < size; j++)
+            REQUIRE(((unsigned char *)block)[j] == pattern_byte(size, 1));
         free(block);
     }
 }
 
-static void *work(void *argument) {
+static void *work(void *argument)
+{
     unsigned number = (unsigned)(uintptr_t)argument;
     uint64_t state = number;
     struct left *left = malloc(sizeof *left);
@@ -51,11 +55,13 @@ static void *work(void *argument) {
         pattern_fill(left->blocks[i], left->sizes[i], number);
     }
     churn(&state);
-    if (number >= AT_ONCE) free_half(board[number - AT_ONCE], 1);
+    if (number >= AT_ONCE)
+        free_half(board[number - AT_ONCE], 1);
     return left;
 }
 
-int main(void) {
+int main(void)
+{
     for (unsigned first = 0; first < THREADS; first += AT_ONCE) {
         pthread_t threads[AT_ONCE];
         for (unsigned i = 0; i < AT_ONCE; i++)
@@ -68,7 +74,8 @@ int main(void) {
     }
     for (unsigned i = 0; i < THREADS; i++) {
         free_half(board[i], 0);
-        if (i >= THREADS - AT_ONCE) free_half(board[i], 1);
+        if (i >= THREADS - AT_ONCE)
+            free_half(board[i], 1);
         free(board[i]);
     }
     puts("200 threads done");

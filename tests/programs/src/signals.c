@@ -20,7 +20,8 @@ static volatile sig_atomic_t ticks;
 static atomic_bool stop;
 static atomic_ulong waited;
 
-static void tick(int number) {
+static void tick(int number)
+{
     int kept = errno;
     char scratch[2000];
     memset(scratch, number, sizeof scratch);
@@ -28,12 +29,14 @@ static void tick(int number) {
     errno = kept;
 }
 
-static void *waiter(void *argument) {
+static void *waiter(void *argument)
+{
     const sigset_t *set = argument;
     uint64_t state = 5;
     while (!atomic_load(&stop)) {
         const struct timespec limit = {0, 1000000};
-        if (sigtimedwait(set, NULL, &limit) == SIGUSR1) atomic_fetch_add(&waited, 1);
+        if (sigtimedwait(set, NULL, &limit) == SIGUSR1)
+            atomic_fetch_add(&waited, 1);
         size_t size = pattern_size(&state);
         void *block = malloc(size);
         REQUIRE(block);
@@ -42,18 +45,21 @@ static void *waiter(void *argument) {
     return NULL;
 }
 
-static void set_timer(long microseconds) {
+static void set_timer(long microseconds)
+{
     const struct itimerval interval = {{0, microseconds}, {0, microseconds}};
     REQUIRE(setitimer(ITIMER_REAL, &interval, NULL) == 0);
 }
 
-static void allocate_while_interrupted(pthread_t thread) {
+static void allocate_while_interrupted(pthread_t thread)
+{
     void *held[HELD] = {0};
     size_t sizes[HELD] = {0};
     uint64_t state = 11;
     for (unsigned long round = 0; ticks < TICKS || round < 100000; round++) {
         unsigned i = pattern_random(&state) % HELD;
-        if (held[i]) pattern_check(held[i], sizes[i], i);
+        if (held[i])
+            pattern_check(held[i], sizes[i], i);
         errno = EXDEV;
         free(held[i]);
         REQUIRE(errno == EXDEV);
@@ -61,12 +67,15 @@ static void allocate_while_interrupted(pthread_t thread) {
         held[i] = malloc(sizes[i]);
         REQUIRE(held[i]);
         pattern_fill(held[i], sizes[i], i);
-        if (round % 1000 == 0) pthread_kill(thread, SIGUSR1);
+        if (round % 1000 == 0)
+            pthread_kill(thread, SIGUSR1);
     }
-    for (int i = 0; i < HELD; i++) free(held[i]);
+    for (int i = 0; i < HELD; i++)
+        free(held[i]);
 }
 
-int main(void) {
+int main(void)
+{
     sigset_t set;
     stack_t stack = {.ss_sp = malloc(STACK), .ss_size = STACK};
     struct sigaction action = {.sa_handler = tick, .sa_flags = SA_ONSTACK | SA_RESTART};

@@ -5,9 +5,11 @@
 
 #include "misuse.h"
 
-int main(void) {
+int main(void)
+{
     char *block = malloc(300000);
-    if (!block) return 3;
+    if (!block)
+        return 3;
     memset(block, 0, 300000);
     free(block);
     free(announce(block));

@@ -5,9 +5,11 @@
 
 #include "misuse.h"
 
-int main(void) {
+int main(void)
+{
     char *keep = malloc(100), *block = malloc(100);
-    if (!keep || !block) return 3;
+    if (!keep || !block)
+        return 3;
     free(block);
     free(announce(block));
     free(keep);

@@ -5,11 +5,14 @@
 
 #include "misuse.h"
 
-int main(void) {
+int main(void)
+{
     char *blocks[20];
     for (int i = 0; i < 20; i++)
-        if (!(blocks[i] = malloc(100))) return 3;
-    for (int i = 0; i < 10; i++) free(blocks[i]);
+        if (!(blocks[i] = malloc(100)))
+            return 3;
+    for (int i = 0; i < 10; i++)
+        free(blocks[i]);
     free(announce(blocks[4]));
     return go_on();
 }

@@ -5,9 +5,11 @@
 
 #include "misuse.h"
 
-int main(void) {
+int main(void)
+{
     char *block = malloc(7000);
-    if (!block) return 3;
+    if (!block)
+        return 3;
     free(block);
     free(announce(block));
     return go_on();

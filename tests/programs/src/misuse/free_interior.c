@@ -5,9 +5,11 @@
 
 #include "misuse.h"
 
-int main(void) {
+int main(void)
+{
     char *block = malloc(400);
-    if (!block) return 3;
+    if (!block)
+        return 3;
     memset(block, 0, 400);
     free(announce(block + 48));
     return go_on();

@@ -7,18 +7,22 @@
 
 #include <pthread.h>
 
-static void *work(void *unused) {
+static void *work(void *unused)
+{
     (void)unused;
     void *block = malloc(200);
     free(block);
     return block;
 }
 
-int main(void) {
+int main(void)
+{
     pthread_t thread;
     void *block;
-    if (pthread_create(&thread, NULL, work, NULL)) return 3;
-    if (pthread_join(thread, &block)) return 3;
+    if (pthread_create(&thread, NULL, work, NULL))
+        return 3;
+    if (pthread_join(thread, &block))
+        return 3;
     free(announce(block));
     return go_on();
 }

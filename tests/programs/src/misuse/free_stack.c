@@ -5,7 +5,8 @@
 
 #include "misuse.h"
 
-int main(void) {
+int main(void)
+{
     char array[256];
     memset(array, 0, sizeof array);
     free(announce(array + 64));

@@ -7,7 +7,8 @@
 
 static char array[4096];
 
-int main(void) {
+int main(void)
+{
     free(announce(array + 16));
     return go_on();
 }

@@ -5,7 +5,8 @@
 
 #include "misuse.h"
 
-int main(void) {
+int main(void)
+{
     free(announce((void *)(uintptr_t)0x123456789ab0));
     return go_on();
 }

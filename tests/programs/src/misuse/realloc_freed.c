@@ -5,11 +5,14 @@
 
 #include "misuse.h"
 
-int main(void) {
+int main(void)
+{
     char *keep = malloc(100), *block = malloc(100);
-    if (!keep || !block) return 3;
+    if (!keep || !block)
+        return 3;
     free(block);
-    if (realloc(announce(block), 5000)) return 4;
+    if (realloc(announce(block), 5000))
+        return 4;
     free(keep);
     return go_on();
 }

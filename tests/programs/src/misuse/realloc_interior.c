@@ -5,11 +5,14 @@
 
 #include "misuse.h"
 
-int main(void) {
+int main(void)
+{
     char *block = malloc(1000);
-    if (!block) return 3;
+    if (!block)
+        return 3;
     memset(block, 0, 1000);
-    if (realloc(announce(block + 32), 5000)) return 4;
+    if (realloc(announce(block + 32), 5000))
+        return 4;
     free(block);
     return go_on();
 }

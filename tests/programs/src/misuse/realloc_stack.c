@@ -5,9 +5,11 @@
 
 #include "misuse.h"
 
-int main(void) {
+int main(void)
+{
     char array[256];
     memset(array, 0, sizeof array);
-    if (realloc(announce(array + 32), 5000)) return 4;
+    if (realloc(announce(array + 32), 5000))
+        return 4;
     return go_on();
 }

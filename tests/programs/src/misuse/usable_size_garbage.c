@@ -5,7 +5,9 @@
 
 #include "misuse.h"
 
-int main(void) {
-    if (malloc_usable_size(announce((void *)(uintptr_t)0x5a5a5a5a5a50))) return 4;
+int main(void)
+{
+    if (malloc_usable_size(announce((void *)(uintptr_t)0x5a5a5a5a5a50)))
+        return 4;
     return go_on();
 }
