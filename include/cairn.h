@@ -61,7 +61,7 @@ typedef struct cairn_geometry {
     size_t pool_size;   /* bytes; a power of two from 4 KiB to 512 KiB */
     size_t alignment;   /* bytes; alignment of small blocks and spacing of the classes up to 512: 8 or 16 */
     size_t small_limit; /* bytes; the largest request a small pool serves: a multiple of `alignment`, from 64 to
-                           64 * alignment, and at most pool_size / 8 */
+                           64 * alignment, above 512 of 64, and at most pool_size / 8 */
     bool reuse_at_once; /* true: a full pool that gets a free block is the next to serve its class, and a pool whose
                            blocks are all free passes to the arena at once (CPython's rule). false: it queues behind
                            the pool in use, and a class keeps its last empty pool until someone needs one. */
@@ -153,7 +153,8 @@ CAIRN_API void cairn_free(cairn_heap *heap, void *block);
 CAIRN_API size_t cairn_usable_size(const void *block);
 
 /* The heap that owns the memory at `address`, which may point anywhere, also into the middle of a block; NULL if no
- * Cairn heap owns it. Never faults. Does not say whether the block is live. [any] */
+ * Cairn heap owns it. Never faults, unless another thread is destroying that very heap. Does not say whether the block is
+ * live. [any] */
 CAIRN_API cairn_heap *cairn_heap_of(const void *address);
 
 /* Gives back all memory that holds no live block: delivers remote frees of the calling thread, returns empty pools,

@@ -350,17 +350,19 @@ void heap_unhold(cairn_heap *heap, size_t bytes)
 
 /* ---- slots ---- */
 
-/* Sets up the record of one slot and points the slot's page map entries to it. */
+/* Points one slot's page map entries to its own record, which is set up at its first use. */
 static void map_slot(struct arena *arena, unsigned slot)
 {
     size_t size = arena->space->slot_size;
     struct pool *pool = &arena->pools[slot];
-    pool->arena = arena;
-    pool->base = arena->base + slot * size;
+    if (!pool->arena) {
+        pool->arena = arena;
+        pool->base = arena->base + slot * size;
+        pool->slot = (uint8_t)slot;
+    }
     pool->size = size;
-    pool->slot = (uint8_t)slot;
     pool->slots = 1;
-    pagemap_set(pool->base, size, pool);
+    pagemap_set(arena->base + slot * size, size, pool);
     arena->mapped |= slot_mask(slot, 1);
 }
 
@@ -472,7 +474,7 @@ struct pool *arena_take(cairn_heap *heap, struct space *space, unsigned slots, s
     struct pool *pool = &arena->pools[first];
     if (slots > 1 || !(arena->mapped & slot_mask(first, 1))) {
         map_slot(arena, first);
-        map_run(pool, 0, slots);
+        map_run(pool, 1, slots - 1);
     }
     pool->slots = (uint8_t)slots;
     pool->size = size;
@@ -484,11 +486,14 @@ struct pool *arena_take(cairn_heap *heap, struct space *space, unsigned slots, s
 static void return_slots(struct arena *arena, unsigned slot, unsigned count)
 {
     cairn_heap *heap = arena->heap;
+    arena_tick(heap); /* what came back earlier; not yet what comes back now */
     heap_unhold(heap, count * arena->space->slot_size);
     set_free(arena, arena->free | slot_mask(slot, count));
     heap->warm_bytes += warm_bytes_of(arena, slot_mask(slot, count));
     purge_queue(arena);
-    arena_tick(heap); /* the arena may be gone now */
+    if (heap->purge_delay_ms == 0) {
+        arena_tick(heap); /* the arena may be gone now */
+    }
 }
 
 void arena_return(struct pool *pool)

@@ -19,6 +19,9 @@ void heap_start(void);
 unsigned heap_idle_ms(void);
 void heap_idle_tick(void);
 
+/* While a heap is quiet, heap_idle_tick leaves it alone: for walks and checks, which take no lock. */
+void heap_set_quiet(cairn_heap *heap, bool quiet);
+
 /* The C allocation functions on the default heap; their contracts are those of cairn_alloc() and so on. Freeing,
  * resizing and asking the size accept a live block of any heap. */
 static inline void *front_alloc(size_t size)

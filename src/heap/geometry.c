@@ -50,6 +50,9 @@ const char *cairn_geometry_error(const cairn_geometry *g)
     if (g->small_limit % g->alignment || g->small_limit < 64 || g->small_limit > 64 * g->alignment) {
         return "small_limit must be a multiple of alignment from 64 to 64 times alignment";
     }
+    if (g->small_limit > LINEAR_MAX && g->small_limit % 64) {
+        return "small_limit above 512 must be a multiple of 64";
+    }
     if (g->small_limit > g->pool_size / 8) {
         return "small_limit must be at most an eighth of pool_size";
     }

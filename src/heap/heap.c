@@ -6,6 +6,7 @@
  * Locks: the registry's, for the list of heaps; see registry.h. */
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "heap/arena.h"
@@ -198,7 +199,10 @@ void cairn_heap_destroy(cairn_heap *heap)
     registry_unlock();
     large_release_all(heap);
     arena_release_all(heap);
-    ASSERT(atomic_load(&heap->purge_due) == 0);
+    if (atomic_exchange_explicit(&heap->purge_due, 0, memory_order_relaxed)) {
+        /* The system refused to take something back, which stays mapped. */
+        atomic_fetch_sub_explicit(&heaps_with_purges, 1, memory_order_relaxed);
+    }
     struct meta meta = heap->meta; /* the heap itself lies in it */
     meta_release(&meta);
 }
@@ -233,14 +237,14 @@ size_t cairn_trim(cairn_heap *heap)
 
 enum { CLOCK_GRAIN_MS = 10 }; /* more than os_clock_ms() may lag */
 
-/* A tick that comes two delays late purges all that lies idle; the longest such wait of any heap. */
-static _Atomic(unsigned) idle_ms;
+/* A tick that comes two delays late purges all that lies idle; the shortest such wait of any heap there was. */
+static _Atomic(unsigned) idle_ms = UINT_MAX;
 
 static void note_idle_ms(const cairn_heap *heap)
 {
-    unsigned wait = 2 * heap->purge_delay_ms + CLOCK_GRAIN_MS;
-    if (wait > atomic_load_explicit(&idle_ms, memory_order_relaxed)) {
-        atomic_store_explicit(&idle_ms, wait, memory_order_relaxed);
+    uint64_t wait = 2 * (uint64_t)heap->purge_delay_ms + CLOCK_GRAIN_MS;
+    if (heap->purge_delay_ms && wait < atomic_load_explicit(&idle_ms, memory_order_relaxed)) {
+        atomic_store_explicit(&idle_ms, (unsigned)wait, memory_order_relaxed);
     }
 }
 
@@ -257,12 +261,21 @@ void heap_idle_tick(void)
     }
     for (cairn_heap *heap = registry_first(); heap; heap = heap->next) {
         if (atomic_load_explicit(&heap->purge_due, memory_order_relaxed) && os_lock_try(&heap->lock)) {
-            large_tick(heap);
-            arena_tick(heap);
+            if (!heap->quiet) {
+                large_tick(heap);
+                arena_tick(heap);
+            }
             os_lock_give(&heap->lock);
         }
     }
     os_lock_give(&lock);
+}
+
+void heap_set_quiet(cairn_heap *heap, bool quiet)
+{
+    os_lock_take(&heap->lock);
+    heap->quiet = quiet;
+    os_lock_give(&heap->lock);
 }
 
 const char *cairn_version(void)

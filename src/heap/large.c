@@ -87,10 +87,14 @@ static struct pool *run_alloc(cairn_heap *heap, size_t size, size_t alignment, b
 
 /* ---- mappings ---- */
 
+/* Gives a cached mapping back. If the system refuses, it stays cached without its pages. */
 static size_t cache_drop(cairn_heap *heap, struct huge_cache_entry *entry)
 {
     size_t size = entry->size;
-    os->release(entry->base, size);
+    if (!os->release(entry->base, size)) {
+        entry->expires = os_clock_ms() + heap->purge_delay_ms;
+        return os->purge(entry->base, size) ? size : 0;
+    }
     heap->huge_cached_bytes -= size;
     entry->base = NULL;
     arena_set_due(heap);
@@ -226,7 +230,7 @@ static void huge_free(cairn_heap *heap, struct pool *pool)
 }
 
 /* Remaps to `new_size` bytes, in place or to a new reservation that the page map covers; NULL if neither goes. */
-static char *remap_pages(const struct pool *pool, size_t new_size)
+static char *remap_pages(struct pool *pool, size_t new_size)
 {
     char *stayed = os->remap(pool->base, pool->size, new_size, NULL);
     if (stayed || new_size < pool->size) {
@@ -236,8 +240,13 @@ static char *remap_pages(const struct pool *pool, size_t new_size)
     if (!target) {
         return NULL;
     }
+    /* Once moved, the old addresses may be anyone's at once: their entry goes first. */
+    pagemap_set(pool->base, 1, NULL);
     char *moved = pagemap_prepare(target, 1) ? os->remap(pool->base, pool->size, new_size, target) : NULL;
-    if (!moved) {
+    if (moved) {
+        pagemap_set(moved, 1, pool);
+    } else {
+        pagemap_set(pool->base, 1, pool);
         os->release(target, new_size);
     }
     return moved;
@@ -254,10 +263,6 @@ static void *huge_resize(cairn_heap *heap, struct pool *pool, size_t size)
     if (!base) {
         heap_unhold(heap, new_size > old_size ? new_size - old_size : 0);
         return NULL;
-    }
-    if (base != pool->base) {
-        pagemap_set(pool->base, 1, NULL);
-        pagemap_set(base, 1, pool);
     }
     pool->base = base;
     pool->size = new_size;
@@ -287,21 +292,16 @@ static void make_room(cairn_heap *heap)
     }
 }
 
-void *large_alloc(struct owner *owner, cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)
+void *large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)
 {
-    bool locked = owner && owner->common;
     bool zero = false;
     struct pool *pool = NULL;
     if (size <= PTRDIFF_MAX && alignment <= PTRDIFF_MAX) {
-        if (!locked) {
-            os_lock_take(&heap->lock);
-        }
+        os_lock_take(&heap->lock);
         large_tick(heap);
         pool = try_alloc(heap, size, alignment, &zero);
         if (!pool) {
-            if (!locked) {
-                make_room(heap);
-            }
+            make_room(heap);
             large_trim(heap);
             arena_trim(heap);
             pool = try_alloc(heap, size, alignment, &zero);
@@ -309,9 +309,7 @@ void *large_alloc(struct owner *owner, cairn_heap *heap, size_t size, size_t ali
         if (pool) {
             count_alloc(heap, pool, size);
         }
-        if (!locked) {
-            os_lock_give(&heap->lock);
-        }
+        os_lock_give(&heap->lock);
     }
     if (!pool) {
         atomic_fetch_add_explicit(&heap->requests_failed, 1, memory_order_relaxed);
@@ -324,19 +322,21 @@ void *large_alloc(struct owner *owner, cairn_heap *heap, size_t size, size_t ali
     return pool->base;
 }
 
-struct pool *large_find(const void *address)
+struct large_place large_find(const void *address)
 {
-    struct pool *found = NULL;
+    struct large_place place = {NULL, NULL, 0};
     registry_lock();
-    for (cairn_heap *heap = registry_first(); heap && !found; heap = heap->next) {
+    for (cairn_heap *heap = registry_first(); heap && !place.heap; heap = heap->next) {
         os_lock_take(&heap->lock);
-        for (struct pool *pool = heap->huge; pool && !found; pool = pool->next) {
-            found = (uintptr_t)address - (uintptr_t)pool->base < pool->size ? pool : NULL;
+        for (const struct pool *pool = heap->huge; pool && !place.heap; pool = pool->next) {
+            if ((uintptr_t)address - (uintptr_t)pool->base < pool->size) {
+                place = (struct large_place){heap, pool->base, pool->size};
+            }
         }
         os_lock_give(&heap->lock);
     }
     registry_unlock();
-    return found;
+    return place;
 }
 
 void large_free(struct pool *pool)

@@ -12,10 +12,9 @@
 
 #include "heap/types.h"
 
-/* A block of `size` bytes at a multiple of `alignment`. `owner` may be NULL; if it is the heap's common owner, the
- * heap's lock is held. *zeroed (if not NULL) tells whether the block is known to be zero. NULL and ENOMEM on
- * failure. */
-void *large_alloc(struct owner *owner, cairn_heap *heap, size_t size, size_t alignment, bool *zeroed);
+/* A block of `size` bytes at a multiple of `alignment`. *zeroed (if not NULL) tells whether it is known to be zero. NULL
+ * and ENOMEM on failure. Takes the heap's lock. */
+void *large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed);
 
 /* Frees a run or huge block. Takes the heap's lock. */
 void large_free(struct pool *pool);
@@ -24,9 +23,14 @@ void large_free(struct pool *pool);
  * by moving its pages. NULL if that cannot be done; the block is then unchanged. */
 void *large_resize(struct pool *pool, size_t size);
 
-/* The record of the live huge block an address lies in, in any heap, or NULL. Searches the lists: for addresses the
- * page map does not know. */
-struct pool *large_find(const void *address);
+/* The live huge block an address lies in, of whatever heap; heap NULL if there is none. Searches the lists: for
+ * addresses the page map does not know. */
+struct large_place {
+    cairn_heap *heap;
+    const char *base;
+    size_t size;
+};
+struct large_place large_find(const void *address);
 
 /* Releases cached mappings whose time has come. The heap's lock is held. */
 void large_tick(cairn_heap *heap);
@@ -36,11 +40,5 @@ size_t large_trim(cairn_heap *heap);
 
 /* Releases every huge block and cached mapping. */
 void large_release_all(cairn_heap *heap);
-
-/* Bytes the user may use. */
-static inline size_t large_usable(const struct pool *pool)
-{
-    return pool->size;
-}
 
 #endif

@@ -53,8 +53,11 @@ static void describe(cairn_misuse *misuse)
         return;
     }
     const struct pool *pool = pagemap_get(misuse->address);
-    pool = pool ? pool : large_find(misuse->address);
     if (!pool) {
+        struct large_place place = large_find(misuse->address);
+        misuse->heap = place.heap;
+        misuse->block = place.base;
+        misuse->block_size = place.size;
         return;
     }
     struct owner *owner = pool_owner(pool);

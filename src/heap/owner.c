@@ -21,6 +21,7 @@
 #include "heap/owner.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "heap/arena.h"
 #include "heap/check.h"
@@ -142,18 +143,29 @@ static void full_remove(struct owner *owner, struct pool *pool)
     pool->list = LIST_NONE;
 }
 
-/* ---- blocks of a pool ---- */
-
 static bool has_room(const struct pool *pool)
 {
     return pool->free || pool_carved(pool) < pool->capacity;
 }
 
+/* Puts a pool that is on no list on the one its blocks say. */
+static void add_to_list(struct owner *owner, struct pool *pool)
+{
+    if (has_room(pool)) {
+        used_add(owner, pool, false);
+    } else {
+        list_push_back(&owner->full, pool);
+        pool->list = LIST_FULL;
+    }
+}
+
+/* ---- blocks of a pool ---- */
+
 void *pool_block_start(const struct pool *pool, const void *address)
 {
-    size_t offset = (size_t)((const char *)address - pool->base);
-    size_t index = offset / pool->block_size;
-    return index < pool->capacity ? pool->base + index * pool->block_size : NULL;
+    uint32_t offset = (uint32_t)((const char *)address - pool->base); /* pools are far below 4 GiB */
+    uint32_t index = offset / pool->block_size;
+    return index < pool->capacity ? pool->base + (size_t)index * pool->block_size : NULL;
 }
 
 /* Makes untouched blocks free, in address order, about a page of them. */
@@ -225,23 +237,13 @@ void exact_freed(cairn_heap *heap, size_t given)
 
 void owner_init(struct owner *owner, cairn_heap *heap)
 {
+    memset(owner, 0, sizeof *owner);
     owner->heap = heap;
     owner->exact = heap->exact;
     for (unsigned i = 0; i < DIRECT_COUNT; i++) {
         owner->direct[i] = &pool_empty;
     }
     remote_open(owner);
-}
-
-void owner_reset(struct owner *owner)
-{
-    for (unsigned c = 0; c < owner->heap->class_count; c++) {
-        owner->used[c].head = owner->used[c].tail = NULL;
-        publish(owner, c);
-    }
-    owner->full.head = owner->full.tail = NULL;
-    owner->idle[0] = owner->idle[1] = 0;
-    owner->outbox_bytes = 0;
 }
 
 /* Gives a pool without used blocks, on no list, back to its arena. */
@@ -276,21 +278,37 @@ static void pool_emptied(struct owner *owner, struct pool *pool)
     return_pool(owner, pool);
 }
 
+/* Returns the empty pools of one class. */
+static void return_empty(struct owner *owner, unsigned class_index)
+{
+    struct pool *next;
+    for (struct pool *pool = owner->used[class_index].head; pool; pool = next) {
+        next = pool->next;
+        if (pool_used(pool) == 0) {
+            settle(pool);
+        }
+        if (pool_used(pool) == 0) {
+            used_remove(owner, pool);
+            return_pool(owner, pool);
+        }
+    }
+}
+
 void owner_return_idle(struct owner *owner)
 {
     for (unsigned word = 0; word < 2; word++) {
         while (owner->idle[word]) {
             unsigned class_index = word * 64 + (unsigned)__builtin_ctzll(owner->idle[word]);
             set_idle(owner, class_index, false);
-            struct pool *next;
-            for (struct pool *pool = owner->used[class_index].head; pool; pool = next) {
-                next = pool->next;
-                if (pool_used(pool) == 0) {
-                    used_remove(owner, pool);
-                    return_pool(owner, pool);
-                }
-            }
+            return_empty(owner, class_index);
         }
+    }
+}
+
+void owner_return_empty(struct owner *owner)
+{
+    for (unsigned c = 0; c < owner->heap->class_count; c++) {
+        return_empty(owner, c);
     }
 }
 
@@ -310,8 +328,8 @@ static void set_class(struct owner *owner, struct pool *pool, unsigned class_ind
     atomic_store_explicit(&pool->owner, owner, memory_order_release);
 }
 
-/* A pool of the common owner with room, now ours; the heap's lock is held. */
-static struct pool *adopt(struct owner *owner, unsigned class_index)
+/* A pool of the common owner with room, now ours and on no list; the heap's lock is held. */
+static struct pool *adopt_of_class(struct owner *owner, unsigned class_index)
 {
     struct owner *base = &owner->heap->base;
     struct pool *pool = base == owner ? NULL : base->used[class_index].head;
@@ -324,12 +342,33 @@ static struct pool *adopt(struct owner *owner, unsigned class_index)
     return pool;
 }
 
+bool owner_adopt(struct owner *owner, struct pool *pool)
+{
+    struct owner *base = &owner->heap->base;
+    os_lock_take(&owner->heap->lock);
+    bool ours = pool_owner(pool) == base;
+    if (ours) {
+        if (pool->list == LIST_USED) {
+            used_remove(base, pool);
+        } else {
+            full_remove(base, pool);
+        }
+        settle(pool);
+        atomic_store_explicit(&pool->owner, owner, memory_order_release);
+    }
+    os_lock_give(&owner->heap->lock);
+    if (ours) {
+        add_to_list(owner, pool);
+    }
+    return ours;
+}
+
 static struct pool *take_pool(struct owner *owner, unsigned class_index, bool may_grow)
 {
     cairn_heap *heap = owner->heap;
     const struct size_class *c = &heap->classes[class_index];
     lock_heap(owner);
-    struct pool *pool = heap->single ? NULL : adopt(owner, class_index);
+    struct pool *pool = heap->single ? NULL : adopt_of_class(owner, class_index);
     if (!pool) {
         pool = arena_take(heap, &heap->spaces[c->space], c->slots, 1, may_grow);
         if (pool) {
@@ -379,7 +418,7 @@ static void tick_if_due(struct owner *owner)
     }
 }
 
-void *owner_alloc_class(struct owner *owner, unsigned class_index)
+static void *alloc_class(struct owner *owner, unsigned class_index)
 {
     tick_if_due(owner);
     if (atomic_load_explicit(&owner->inbox, memory_order_relaxed)) {
@@ -407,24 +446,27 @@ void *owner_alloc_class(struct owner *owner, unsigned class_index)
     }
 }
 
+void *owner_serve(struct owner *owner, unsigned class_index, size_t size)
+{
+    void *block = alloc_class(owner, class_index);
+    if (UNLIKELY(!block)) {
+        atomic_fetch_add_explicit(&owner->heap->requests_failed, 1, memory_order_relaxed);
+        errno = ENOMEM;
+    } else if (UNLIKELY(owner->exact)) {
+        exact_served(owner, class_index, size, owner->heap->classes[class_index].block_size);
+    }
+    return block;
+}
+
 void *owner_alloc_slow(struct owner *owner, size_t size)
 {
     if (owner == &owner_none) {
         return thread_alloc(cairn_heap_default(), size);
     }
-    cairn_heap *heap = owner->heap;
     if (size > MEDIUM_MAX) {
-        return large_alloc(owner, heap, size, 1, NULL);
+        return large_alloc(owner->heap, size, 1, NULL);
     }
-    unsigned class_index = class_of(heap, size);
-    void *block = owner_alloc_class(owner, class_index);
-    if (UNLIKELY(!block)) {
-        atomic_fetch_add_explicit(&heap->requests_failed, 1, memory_order_relaxed);
-        errno = ENOMEM;
-    } else if (UNLIKELY(owner->exact)) {
-        exact_served(owner, class_index, size, heap->classes[class_index].block_size);
-    }
-    return block;
+    return owner_serve(owner, class_of(owner->heap, size), size);
 }
 
 /* ---- frees ---- */
@@ -458,17 +500,25 @@ void owner_drain(struct owner *owner)
     }
 }
 
+/* Beyond the blocks that were ever carved. */
+static bool is_untouched(const struct pool *pool, const void *address)
+{
+    return (size_t)((const char *)address - pool->base) >= (size_t)pool_carved(pool) * pool->block_size;
+}
+
 struct pool *pool_of_live(const char *call, const void *address, cairn_heap *expected)
 {
     struct pool *pool = pagemap_get(address);
     enum pool_kind kind = pool ? pool_kind_of(pool) : POOL_SLOT;
     cairn_misuse_kind misuse;
     if (!pool) {
-        misuse = large_find(address) ? CAIRN_MISUSE_INTERIOR : CAIRN_MISUSE_FOREIGN;
+        misuse = large_find(address).heap ? CAIRN_MISUSE_INTERIOR : CAIRN_MISUSE_FOREIGN;
     } else if (kind == POOL_SLOT) {
         misuse = CAIRN_MISUSE_DOUBLE_FREE;
     } else if (expected && pool_owner(pool)->heap != expected) {
         misuse = CAIRN_MISUSE_WRONG_HEAP;
+    } else if (kind == POOL_CLASS && is_untouched(pool, address)) {
+        misuse = CAIRN_MISUSE_FOREIGN;
     } else if (kind == POOL_CLASS ? pool_block_start(pool, address) != address : pool->base != address) {
         misuse = CAIRN_MISUSE_INTERIOR;
     } else {
@@ -488,6 +538,17 @@ static void free_own_checked(struct owner *owner, struct pool *pool, void *addre
     }
 }
 
+/* Frees a block of another owner. The thread gets an owner of its own for this if it has none: it gathers such blocks
+ * in its outbox. */
+static void free_remote(struct owner *owner, struct pool *pool, void *address)
+{
+    if (owner == &owner_none) {
+        cairn_heap *heap = pool_owner(pool)->heap;
+        owner = heap->single ? NULL : thread_owner(heap);
+    }
+    remote_free(owner, pool, address);
+}
+
 void owner_free_live(struct owner *owner, struct pool *pool, void *address)
 {
     int saved = errno;
@@ -496,7 +557,7 @@ void owner_free_live(struct owner *owner, struct pool *pool, void *address)
     } else if (pool_owner(pool) == owner) {
         free_own_checked(owner, pool, address);
     } else {
-        remote_free(owner == &owner_none ? NULL : owner, pool, address);
+        free_remote(owner, pool, address);
     }
     errno = saved;
 }
@@ -524,12 +585,7 @@ void owner_give_to_base(struct pool *pool)
     struct owner *base = &pool->arena->heap->base;
     atomic_store_explicit(&pool->fast, NULL, memory_order_relaxed);
     atomic_store_explicit(&pool->owner, base, memory_order_release);
-    if (has_room(pool)) {
-        used_add(base, pool, false);
-    } else {
-        list_push_back(&base->full, pool);
-        pool->list = LIST_FULL;
-    }
+    add_to_list(base, pool);
 }
 
 void owner_hand_over(struct owner *owner)

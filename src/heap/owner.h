@@ -56,6 +56,7 @@ static inline void owner_free(struct owner *owner, void *address)
         if (LIKELY(block != newest && (counts & 0xffff) > 1 &&
                    DEBUG_HOLDS(pool_block_start(pool, address) == address))) {
             block->next = newest;
+            atomic_signal_fence(memory_order_release); /* a fork in another thread must not see the list without it */
             pool->free = block;
             atomic_store_explicit(&pool->counts, counts - 1, memory_order_relaxed);
             return;
@@ -99,14 +100,11 @@ static inline enum pool_kind pool_kind_of(const struct pool *pool)
  * owner: foreign, free, interior, of another heap than `expected` if that is not NULL). */
 struct pool *pool_of_live(const char *call, const void *block, cairn_heap *expected);
 
-/* Sets up an owner's memory (zeroed) for a heap. */
+/* Sets up an owner for a heap, whatever its memory held; its inbox is open. */
 void owner_init(struct owner *owner, cairn_heap *heap);
 
-/* Makes an owner as new whose lists cannot be trusted (its thread did not survive a fork) and whose pools are gone. */
-void owner_reset(struct owner *owner);
-
-/* A block of one class; NULL if neither pools nor memory are left. For the slow twin and large.c. */
-void *owner_alloc_class(struct owner *owner, unsigned class_index);
+/* A block of one class for a request of `size` bytes; NULL and ENOMEM if neither pools nor memory are left. */
+void *owner_serve(struct owner *owner, unsigned class_index, size_t size);
 
 /* Frees a live block of any pool, run or mapping. errno is preserved. */
 void owner_free_live(struct owner *owner, struct pool *pool, void *block);
@@ -114,11 +112,17 @@ void owner_free_live(struct owner *owner, struct pool *pool, void *block);
 /* Frees a block into a pool that this owner owns. */
 void owner_free_own(struct owner *owner, struct pool *pool, void *block);
 
+/* Makes a pool of the heap's common owner this owner's. False if it has another owner by now. Takes the heap's lock. */
+bool owner_adopt(struct owner *owner, struct pool *pool);
+
 /* Takes in what other threads freed. */
 void owner_drain(struct owner *owner);
 
 /* Returns every empty pool this owner keeps. */
 void owner_return_idle(struct owner *owner);
+
+/* Returns every empty pool, of all classes. */
+void owner_return_empty(struct owner *owner);
 
 /* Gives all pools to the heap's common owner. The heap's lock is held. */
 void owner_hand_over(struct owner *owner);

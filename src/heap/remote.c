@@ -92,6 +92,11 @@ static struct outbox *outbox_for(struct owner *owner, struct owner *to)
 void remote_free(struct owner *owner, struct pool *pool, struct block *block)
 {
     struct owner *to = pool_owner(pool);
+    if (owner && to->common && to->heap == owner->heap && owner_adopt(owner, pool)) {
+        owner_free_own(owner, pool, block);
+        counter_add(&owner->remote_frees, 1);
+        return;
+    }
     if (!owner || to->common || to->heap != owner->heap || pool->block_size >= OUTBOX_BLOCK) {
         send(pool, block, NULL);
         return;
@@ -102,11 +107,13 @@ void remote_free(struct owner *owner, struct pool *pool, struct block *block)
             owner->outbox_bytes -= box->bytes;
             send_chain(box);
         }
+        box->first = NULL;
         box->to = to;
         box->last = block;
         box->bytes = 0;
     }
     block->next = box->first;
+    atomic_signal_fence(memory_order_release); /* a fork in another thread must not see the chain without it */
     box->first = block;
     box->bytes += pool->block_size;
     owner->outbox_bytes += pool->block_size;

@@ -43,7 +43,7 @@ void *cairn_calloc(cairn_heap *heap, size_t count, size_t size)
     }
     if (bytes > MEDIUM_MAX) {
         bool zeroed = false;
-        void *block = large_alloc(NULL, heap, bytes, 1, &zeroed);
+        void *block = large_alloc(heap, bytes, 1, &zeroed);
         if (block && !zeroed) {
             memset(block, 0, bytes);
         }
@@ -76,21 +76,12 @@ static int aligned_class(const cairn_heap *heap, size_t alignment, size_t size)
 static void *alloc_in_class(cairn_heap *heap, unsigned class_index, size_t size)
 {
     struct owner *owner = heap->single ? &heap->base : thread_owner(heap);
-    void *block;
     if (owner) {
-        block = owner_alloc_class(owner, class_index);
-    } else {
-        owner = &heap->base;
-        os_lock_take(&heap->lock);
-        block = owner_alloc_class(owner, class_index);
-        os_lock_give(&heap->lock);
+        return owner_serve(owner, class_index, size);
     }
-    if (!block) {
-        atomic_fetch_add_explicit(&heap->requests_failed, 1, memory_order_relaxed);
-        errno = ENOMEM;
-    } else if (heap->exact) {
-        exact_served(owner, class_index, size, heap->classes[class_index].block_size);
-    }
+    os_lock_take(&heap->lock);
+    void *block = owner_serve(&heap->base, class_index, size);
+    os_lock_give(&heap->lock);
     return block;
 }
 
@@ -105,7 +96,7 @@ void *cairn_alloc_aligned(cairn_heap *heap, size_t alignment, size_t size)
     }
     int class_index = aligned_class(heap, alignment, size);
     return class_index >= 0 ? alloc_in_class(heap, (unsigned)class_index, size)
-                            : large_alloc(NULL, heap, size, alignment, NULL);
+                            : large_alloc(heap, size, alignment, NULL);
 }
 
 /* The record of a block that is to be resized: live, as far as can be told. */
@@ -125,7 +116,7 @@ static struct pool *pool_to_resize(void *block, cairn_heap *expected)
 
 static size_t usable(const struct pool *pool)
 {
-    return pool_kind_of(pool) == POOL_CLASS ? pool->block_size : large_usable(pool);
+    return pool_kind_of(pool) == POOL_CLASS ? pool->block_size : pool->size;
 }
 
 /* Resizes without moving where that wastes less than half; NULL if the block must move. */
@@ -151,10 +142,16 @@ static void *resize(cairn_heap *heap, struct pool *pool, void *block, size_t siz
         return resized;
     }
     size_t have = usable(pool);
+    int saved = errno;
     resized = cairn_alloc(heap, size);
     if (resized) {
         memcpy(resized, block, have < size ? have : size);
         free_to(heap, block);
+    } else if (size <= have) {
+        /* No memory for a smaller block: the old one will do, and nothing has failed. */
+        atomic_fetch_sub_explicit(&heap->requests_failed, 1, memory_order_relaxed);
+        errno = saved;
+        resized = block;
     }
     return resized;
 }
@@ -195,15 +192,8 @@ size_t cairn_usable_size(const void *block)
 
 cairn_heap *cairn_heap_of(const void *address)
 {
-    struct pool *pool = pagemap_get(address);
-    if (!pool) {
-        pool = large_find(address);
-    }
-    if (!pool) {
-        return NULL;
-    }
-    const struct owner *owner = pool_owner(pool);
-    return pool->arena ? pool->arena->heap : owner ? owner->heap : NULL;
+    const struct pool *pool = pagemap_get(address);
+    return pool ? pool->arena ? pool->arena->heap : pool_owner(pool)->heap : large_find(address).heap;
 }
 
 /* ---- front.h ---- */

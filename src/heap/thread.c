@@ -111,14 +111,13 @@ static struct owner *owner_new(cairn_heap *heap)
     struct owner *owner = heap->spare_owners;
     if (owner) {
         heap->spare_owners = owner->next;
-        remote_open(owner);
     } else {
         owner = meta_alloc(&heap->meta, sizeof *owner);
-        if (!owner) {
-            return NULL;
-        }
-        owner_init(owner, heap);
     }
+    if (!owner) {
+        return NULL;
+    }
+    owner_init(owner, heap);
     owner->prev = NULL;
     owner->next = heap->owners;
     if (heap->owners) {
@@ -214,7 +213,7 @@ struct owner *thread_owner(cairn_heap *heap)
 void *thread_alloc(cairn_heap *heap, size_t size)
 {
     if (size > MEDIUM_MAX) {
-        return large_alloc(NULL, heap, size, 1, NULL);
+        return large_alloc(heap, size, 1, NULL);
     }
     struct owner *owner = thread_owner(heap);
     if (owner) {
@@ -298,7 +297,6 @@ static void retire_gone(cairn_heap *heap)
         }
         struct block *late = remote_close(owner);
         owner_retire(owner);
-        owner_reset(owner);
         remote_route(NULL, late, heap);
     }
 }
@@ -311,6 +309,7 @@ static void fork_child(void)
         if (heap->owners) {
             os_lock_take(&heap->lock);
             adopt_pools_of_gone(heap);
+            owner_return_empty(&heap->base);
             os_lock_give(&heap->lock);
         }
     }

@@ -204,6 +204,7 @@ struct cairn_heap {
     bool single;
     bool exact;
     bool is_default;
+    bool quiet; /* being walked or checked: no ticks; under the lock */
     cairn_geometry geometry;
     size_t min_alignment;
     size_t limit;

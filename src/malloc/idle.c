@@ -43,7 +43,8 @@ enum { NANO = 1000000000, NANO_PER_MS = 1000000, MICRO_PER_MS = 1000 };
 static int first_slice(long long timeout)
 {
     unsigned slice = heap_idle_ms();
-    return slice && (timeout < 0 || timeout > (long long)slice) ? (int)slice : 0;
+    bool worth = slice && slice < INT32_MAX && (timeout < 0 || timeout > (long long)slice);
+    return worth ? (int)slice : 0;
 }
 
 static void purge_idle(void)
@@ -126,7 +127,8 @@ static void restore_sets(const struct kept_sets *kept)
 CAIRN_API int select(int count, fd_set *readable, fd_set *writable, fd_set *exceptional, struct timeval *timeout)
 {
     long long ms = timeout ? (long long)timeout->tv_sec * 1000 + timeout->tv_usec / MICRO_PER_MS : -1;
-    int slice = count <= FD_SETSIZE && ms < INT32_MAX ? first_slice(ms) : 0;
+    bool sound = count <= FD_SETSIZE && (!timeout || (timeout->tv_sec >= 0 && timeout->tv_usec >= 0));
+    int slice = sound && ms < INT32_MAX ? first_slice(ms) : 0;
     if (slice) {
         struct kept_sets kept;
         keep_sets(&kept, readable, writable, exceptional);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * Copyright (c) 2026 The Cairn authors */
 
-/* walk.c: the walk over a heap, and the whole-heap check. Both want quiet; no lock is taken, so that a visitor may
- * use other heaps. */
+/* walk.c: the walk over a heap, and the whole-heap check. Both want quiet; no lock is held, so that a visitor may use
+ * other heaps, but the ticks that waiting threads make are kept off. */
 
 #include <string.h>
 
 #include "heap/arena.h"
 #include "heap/check.h"
+#include "heap/front.h"
 #include "heap/owner.h"
 #include "heap/types.h"
 
@@ -139,21 +140,29 @@ static bool visit_arena(const struct walk *walk, const struct arena *arena)
     return true;
 }
 
-bool cairn_heap_walk(cairn_heap *heap, bool blocks, cairn_visitor visitor, void *context)
+static bool visit_heap(const cairn_heap *heap, const struct walk *walk)
 {
-    struct walk walk = {visitor, context, blocks};
-    sort_arenas(heap);
     for (const struct arena *arena = heap->arenas; arena; arena = arena->all_next) {
-        if (!visit_arena(&walk, arena)) {
+        if (!visit_arena(walk, arena)) {
             return false;
         }
     }
     for (const struct pool *pool = heap->huge; pool; pool = pool->next) {
-        if (!visit_large(&walk, pool, CAIRN_AREA_HUGE)) {
+        if (!visit_large(walk, pool, CAIRN_AREA_HUGE)) {
             return false;
         }
     }
     return true;
+}
+
+bool cairn_heap_walk(cairn_heap *heap, bool blocks, cairn_visitor visitor, void *context)
+{
+    struct walk walk = {visitor, context, blocks};
+    heap_set_quiet(heap, true);
+    sort_arenas(heap);
+    bool whole = visit_heap(heap, &walk);
+    heap_set_quiet(heap, false);
+    return whole;
 }
 
 /* ---- check ---- */
@@ -192,6 +201,7 @@ static const char *listed_check(const cairn_heap *heap)
 size_t cairn_heap_check(cairn_heap *heap, FILE *out)
 {
     size_t faults = 0;
+    heap_set_quiet(heap, true);
     for (int i = 0; i < SPACES; i++) {
         faults += report(heap, out, "space", &heap->spaces[i], space_check(heap, &heap->spaces[i]));
     }
@@ -204,5 +214,6 @@ size_t cairn_heap_check(cairn_heap *heap, FILE *out)
     }
     faults += report(heap, out, "totals of", heap, heap_totals_check(heap));
     faults += report(heap, out, "lists of", heap, listed_check(heap));
+    heap_set_quiet(heap, false);
     return faults;
 }
