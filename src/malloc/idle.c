@@ -24,17 +24,28 @@
 
 #include "heap/front.h"
 
-/* The next definition of a function after this library's, found once. */
-#define REAL(function)                                                                                                 \
-    ({                                                                                                                 \
-        static _Atomic(void *) found;                                                                                  \
-        void *address = atomic_load_explicit(&found, memory_order_relaxed);                                            \
-        if (UNLIKELY(!address)) {                                                                                      \
-            address = dlsym(RTLD_NEXT, #function);                                                                     \
-            atomic_store_explicit(&found, address, memory_order_relaxed);                                              \
-        }                                                                                                              \
-        (__typeof__(&(function)))address;                                                                              \
-    })
+/* The next definition of each function after this library's. Found by the constructor, or at the first call if a
+ * program's own constructors wait before that. */
+static struct {
+    __typeof__(&poll) poll;
+    __typeof__(&epoll_wait) epoll_wait;
+    __typeof__(&epoll_pwait) epoll_pwait;
+    __typeof__(&select) select;
+    __typeof__(&nanosleep) nanosleep;
+    __typeof__(&clock_nanosleep) clock_nanosleep;
+} real;
+
+static __attribute__((constructor)) void find_real(void)
+{
+    real.poll = (__typeof__(&poll))dlsym(RTLD_NEXT, "poll");
+    real.epoll_wait = (__typeof__(&epoll_wait))dlsym(RTLD_NEXT, "epoll_wait");
+    real.epoll_pwait = (__typeof__(&epoll_pwait))dlsym(RTLD_NEXT, "epoll_pwait");
+    real.select = (__typeof__(&select))dlsym(RTLD_NEXT, "select");
+    real.nanosleep = (__typeof__(&nanosleep))dlsym(RTLD_NEXT, "nanosleep");
+    real.clock_nanosleep = (__typeof__(&clock_nanosleep))dlsym(RTLD_NEXT, "clock_nanosleep");
+}
+
+#define REAL(function) (LIKELY(real.function != NULL) ? real.function : (find_real(), real.function))
 
 enum { NANO = 1000000000, NANO_PER_MS = 1000000, MICRO_PER_MS = 1000 };
 

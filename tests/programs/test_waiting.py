@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+# Copyright (c) 2026 The Cairn authors
+"""Memory goes back while a program waits, and the waiting calls behave as without Cairn."""
+
+import pytest
+
+from conftest import cairn_environment, clean_environment, execute
+
+CALLS = ["poll", "select", "epoll_wait", "epoll_pwait", "nanosleep", "clock_nanosleep", "clock_nanosleep_until", "usleep"]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_memory_goes_back_while_waiting(build, tmp_path, call):
+    program = build("waiting.c")
+    outcome = execute([program, call], cairn_environment(), tmp_path)
+    result, before, after, waited = map(int, outcome.out.split())
+    assert outcome.code == 0 and result == 0
+    assert before > 60, "the freed blocks must still hold their pages"
+    assert after < 20
+    assert 500 <= waited < 5000
+
+
+def test_nothing_is_purged_before_its_time(build, tmp_path):
+    outcome = execute([build("waiting.c"), "poll"], cairn_environment(purge_delay=60000), tmp_path)
+    _, before, after, _ = map(int, outcome.out.split())
+    assert before > 60 and after > 60
+
+
+@pytest.mark.parametrize("environment", [clean_environment, cairn_environment])
+def test_interrupted_waits(build, tmp_path, environment):
+    outcome = execute([build("interrupted.c")], environment(), tmp_path)
+    assert outcome.out == "ok\n" and outcome.code == 0
