@@ -90,7 +90,7 @@ typedef struct cairn_heap_options {
     size_t limit;                   /* most bytes of pools, runs and mappings the heap may hold; 0: no limit */
     unsigned purge_delay_ms;        /* how long free pools keep their pages; 0: purge at once */
     unsigned keep_percent;          /* how far pages kept by free pools may raise the peak over what was ever held at a
-                                       time, in percent (and 64 KiB for each) */
+                                       time, in percent (and 16 KiB for each) */
 } cairn_heap_options;
 
 #define CAIRN_PURGE_DELAY_DEFAULT_MS 50u

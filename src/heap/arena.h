@@ -22,7 +22,7 @@
 
 #include "heap/types.h"
 
-enum { KEEP_BYTES_PER_PERCENT = 64 * 1024 };
+enum { KEEP_BYTES_PER_PERCENT = 16 * 1024 };
 
 /* What may still be kept warm (free slots with pages, cached mappings) so that with what is held it stays within
  * keep_percent of the most that was ever held: keeping pages never raises the peak by more. */

@@ -73,7 +73,10 @@ static void add_class(cairn_heap *heap, size_t block_size)
     bool small = block_size <= heap->geometry.small_limit;
     c->block_size = (uint32_t)block_size;
     c->space = small ? SPACE_SMALL : SPACE_SPAN;
-    c->slots = small || block_size <= MEDIUM_ONE_SLOT ? 1 : MEDIUM_SLOTS;
+    c->slots = 1;
+    while (!small && c->slots * heap->spaces[SPACE_SPAN].slot_size < MEDIUM_BLOCKS * block_size) {
+        c->slots = (uint8_t)(c->slots * 2);
+    }
     size_t capacity = heap->spaces[c->space].slot_size * c->slots / block_size;
     c->capacity = (uint16_t)(capacity < UINT16_MAX ? capacity : UINT16_MAX); /* what a pool's counter can hold */
     c->direct_lo = 1;

@@ -4,7 +4,7 @@
 /* geometry.h: from a geometry to a heap's size classes.
  *
  * Classes up to 512 bytes (or small_limit if that is less) are spaced by the alignment; above, eight to a doubling (at most 12.5% rounding) up to
- * MEDIUM_MAX. Those up to small_limit live in pools of the geometry (the small space), the others in pools of one or eight 64 KiB
+ * MEDIUM_MAX. Those up to small_limit live in pools of the geometry (the small space), the others in pools of one to four 64 KiB
  * slots (the span space). */
 
 #ifndef CAIRN_HEAP_GEOMETRY_H

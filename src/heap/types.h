@@ -36,10 +36,9 @@ enum {
     SLOTS = 64,        /* most slots of an arena: one bit each in a 64-bit word */
     DIRECT_MAX = 1024, /* largest request found through an owner's direct table */
     DIRECT_COUNT = DIRECT_MAX / 8 + 1,
-    LINEAR_MAX = 512,       /* classes up to here are spaced by the alignment */
-    MEDIUM_MAX = 65536,     /* largest request served by a pool */
-    MEDIUM_ONE_SLOT = 8192, /* largest block in a pool of one 64 KiB slot; above: 8 slots */
-    MEDIUM_SLOTS = 8,
+    LINEAR_MAX = 512,   /* classes up to here are spaced by the alignment */
+    MEDIUM_MAX = 65536, /* largest request served by a pool */
+    MEDIUM_BLOCKS = 4,  /* least blocks in a pool of the span space */
     SPAN_SLOT = 65536,
     SPAN_ARENA = SPAN_SLOT * SLOTS,
     RUN_MAX = SPAN_ARENA, /* largest request served by a run of slots; above: mapped on its own */
