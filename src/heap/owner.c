@@ -235,15 +235,24 @@ void exact_freed(cairn_heap *heap, size_t given)
 
 /* ---- pools come and go ---- */
 
-void owner_init(struct owner *owner, cairn_heap *heap)
+void owner_renew(struct owner *owner)
 {
-    memset(owner, 0, sizeof *owner);
-    owner->heap = heap;
-    owner->exact = heap->exact;
+    memset(owner->used, 0, sizeof owner->used);
+    memset(&owner->full, 0, sizeof owner->full);
+    memset(owner->idle, 0, sizeof owner->idle);
+    memset(owner->outbox, 0, sizeof owner->outbox);
+    owner->outbox_bytes = 0;
     for (unsigned i = 0; i < DIRECT_COUNT; i++) {
         owner->direct[i] = &pool_empty;
     }
     remote_open(owner);
+}
+
+void owner_init(struct owner *owner, cairn_heap *heap)
+{
+    owner->heap = heap;
+    owner->exact = heap->exact;
+    owner_renew(owner);
 }
 
 /* Gives a pool without used blocks, on no list, back to its arena. */

@@ -100,7 +100,11 @@ static inline enum pool_kind pool_kind_of(const struct pool *pool)
  * owner: foreign, free, interior, of another heap than `expected` if that is not NULL). */
 struct pool *pool_of_live(const char *call, const void *block, cairn_heap *expected);
 
-/* Sets up an owner for a heap, whatever its memory held; its inbox is open. */
+/* Makes a spare owner as new; its inbox is open. What other threads may still read of it through an old pointer (heap,
+ * common, the inbox) is not touched, but for the atomic opening. */
+void owner_renew(struct owner *owner);
+
+/* Sets up a new owner, in zeroed memory, for a heap. */
 void owner_init(struct owner *owner, cairn_heap *heap);
 
 /* A block of one class for a request of `size` bytes; NULL and ENOMEM if neither pools nor memory are left. */

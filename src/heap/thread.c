@@ -111,13 +111,14 @@ static struct owner *owner_new(cairn_heap *heap)
     struct owner *owner = heap->spare_owners;
     if (owner) {
         heap->spare_owners = owner->next;
+        owner_renew(owner);
     } else {
         owner = meta_alloc(&heap->meta, sizeof *owner);
+        if (!owner) {
+            return NULL;
+        }
+        owner_init(owner, heap);
     }
-    if (!owner) {
-        return NULL;
-    }
-    owner_init(owner, heap);
     owner->prev = NULL;
     owner->next = heap->owners;
     if (heap->owners) {
