@@ -115,8 +115,9 @@ void remote_free(struct owner *owner, struct pool *pool, struct block *block)
     block->next = box->first;
     atomic_signal_fence(memory_order_release); /* a fork in another thread must not see the chain without it */
     box->first = block;
-    box->bytes += pool->block_size;
-    owner->outbox_bytes += pool->block_size;
+    size_t weight = pool->block_size > OUTBOX_WEIGHT ? pool->block_size : OUTBOX_WEIGHT;
+    box->bytes += weight;
+    owner->outbox_bytes += weight;
     if (owner->outbox_bytes > OUTBOX_BYTES) {
         remote_flush(owner);
     }

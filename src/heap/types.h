@@ -45,6 +45,7 @@ enum {
     NAME_MAX_BYTES = 32,
     OUTBOX_SLOTS = 16,    /* destinations a thread gathers remote frees for at a time */
     OUTBOX_BYTES = 65536, /* most bytes a thread holds back in its outbox */
+    OUTBOX_WEIGHT = 512,  /* what a block counts there at least: each may keep a whole pool from going back */
     OUTBOX_BLOCK = 4096,  /* blocks of this size and more are sent at once */
     HUGE_CACHE = 8        /* mappings kept for reuse */
 };
