@@ -12,9 +12,9 @@
  * block may therefore reach an owner that no longer owns its pool: every receiver looks the pool's owner up again and
  * passes on what is not its own. A block in flight counts as in use, so its pool cannot go away.
  *
- * A block of the common owner's: the freeing thread adopts the pool, so that the next ones are its own to free; a thread
- * without an owner frees directly, under the heap's lock. An outbox holds only blocks of its own
- * heap, so that destroying a heap leaves none behind. */
+ * A block of the common owner's: the freeing thread adopts the pool, so that the next ones are its own to free; a
+ * thread without an owner frees directly, under the heap's lock. An outbox holds only blocks of its own heap, so that
+ * destroying a heap leaves none behind. */
 
 #ifndef CAIRN_HEAP_REMOTE_H
 #define CAIRN_HEAP_REMOTE_H
@@ -23,8 +23,8 @@
 
 #define INBOX_CLOSED ((struct block *)1)
 
-/* Frees a block that `owner` does not own, through its outbox; with owner NULL it is sent at once. Adopts
- * the pool, or takes the lock of its heap, if the common owner has it. */
+/* Frees a block that `owner` does not own, through its outbox; with owner NULL it is sent at once. Adopts the pool, or
+ * takes the lock of its heap, if the common owner has it. */
 void remote_free(struct owner *owner, struct pool *pool, struct block *block);
 
 /* Sends all that the outbox holds. */
