@@ -57,14 +57,20 @@ typedef struct cairn_heap cairn_heap;
  * Requests above `small_limit` go to pools of a larger geometry (64 KiB slots in 4 MiB arenas), then to runs of
  * slots, then to mappings of their own; see docs/design/heap.md. */
 typedef struct cairn_geometry {
-    size_t arena_size;  /* bytes; a power of two; pool_size * 4 to pool_size * 64, at most 64 MiB */
-    size_t pool_size;   /* bytes; a power of two from 4 KiB to 512 KiB */
-    size_t alignment;   /* bytes; alignment of small blocks and spacing of the classes up to 512: 8 or 16 */
-    size_t small_limit; /* bytes; the largest request a small pool serves: a multiple of `alignment`, from 64 to
+    size_t arena_size;   /* bytes; a power of two; pool_size * 4 to pool_size * 64, at most 64 MiB */
+    size_t pool_size;    /* bytes; a power of two from 4 KiB to 512 KiB */
+    size_t alignment;    /* bytes; alignment of small blocks and spacing of the classes up to 512: 8 or 16 */
+    size_t small_limit;  /* bytes; the largest request a small pool serves: a multiple of `alignment`, from 64 to
                            64 * alignment, above 512 of 64, and at most pool_size / 8 */
-    bool reuse_at_once; /* true: a full pool that gets a free block is the next to serve its class, and a pool whose
-                           blocks are all free passes to the arena at once (CPython's rule). false: it queues behind
-                           the pool in use, and a class keeps its last empty pool until someone needs one. */
+    bool reuse_at_once;  /* true: a full pool that gets a free block is the next to serve its class, so that the block
+                            is used again while it is in the processor's cache (CPython's rule). false: it queues
+                            behind the pools in use, which costs less where frees come in random order. */
+    bool return_at_once; /* true: a pool whose blocks are all free passes to the arena at once, and the next pool comes
+                            from the fullest arena (CPython's rules). false: a class keeps its last empty pool until
+                            someone needs one, and pools that still hold pages are taken first. */
+    size_t first_block;  /* bytes before a small pool's first block: a multiple of `alignment`, at most 240. 48 in
+                            CPython, whose pools have a header: it happens to put the text of a short str object into
+                            one cache line with the rest of what comparing it reads. */
 } cairn_geometry;
 
 /* The presets by name:
@@ -77,6 +83,14 @@ CAIRN_API int cairn_geometry_preset(const char *name, cairn_geometry *geometry);
 /* Says whether a geometry is usable. Returns NULL if so, otherwise a static sentence that names the field at fault
  * and its range. [any] */
 CAIRN_API const char *cairn_geometry_error(const cairn_geometry *geometry);
+
+/* Which hole serves a request that no pool serves (Knuth, The Art of Computer Programming, vol. 1, 2.5). */
+typedef enum cairn_fit {
+    CAIRN_FIT_BEST,  /* the smallest that is large enough */
+    CAIRN_FIT_FIRST, /* the one at the lowest address */
+    CAIRN_FIT_NEXT,  /* the next one, by address and round about, after the last that served */
+    CAIRN_FIT_WORST  /* the largest */
+} cairn_fit;
 
 /* Options of a heap. Start from CAIRN_HEAP_OPTIONS_INIT and set what you need. */
 typedef struct cairn_heap_options {
@@ -91,6 +105,8 @@ typedef struct cairn_heap_options {
     unsigned purge_delay_ms;        /* how long free pools keep their pages; 0: purge at once */
     unsigned keep_percent;          /* how far pages kept by free pools may raise the peak over what was ever held at a
                                        time, in percent (and 16 KiB for each) */
+    cairn_fit fit;                  /* which hole serves a request above the pools' limit */
+    bool no_pools;                  /* true: every request, down to 1 byte, is served from a hole */
 } cairn_heap_options;
 
 #define CAIRN_PURGE_DELAY_DEFAULT_MS 50u
@@ -98,7 +114,7 @@ typedef struct cairn_heap_options {
 #define CAIRN_HEAP_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
         sizeof(cairn_heap_options), NULL, NULL, false, false, 0, 0, CAIRN_PURGE_DELAY_DEFAULT_MS,                      \
-            CAIRN_KEEP_PERCENT_DEFAULT                                                                                 \
+            CAIRN_KEEP_PERCENT_DEFAULT, CAIRN_FIT_BEST, false                                                          \
     }
 
 /* ---------------------------------------------------------------------------------------------------------------

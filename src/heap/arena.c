@@ -357,7 +357,7 @@ static void map_slot(struct arena *arena, unsigned slot)
     struct pool *pool = &arena->pools[slot];
     if (!pool->arena) {
         pool->arena = arena;
-        pool->base = arena->base + slot * size;
+        pool->base = arena->base + slot * size + arena->space->first_block;
         pool->slot = (uint8_t)slot;
     }
     pool->size = size;
@@ -370,7 +370,7 @@ static void map_slot(struct arena *arena, unsigned slot)
 static void map_run(struct pool *pool, unsigned from, unsigned count)
 {
     size_t size = pool->arena->space->slot_size;
-    pagemap_set(pool->base + from * size, count * size, pool);
+    pagemap_set(pool->arena->base + (pool->slot + from) * size, count * size, pool);
     pool->arena->mapped |= slot_mask(pool->slot + from, count);
 }
 
@@ -414,7 +414,7 @@ enum { WARM_LOOKS = 8 }; /* queued arenas looked at */
  * the last arenas that slots went back to. Not in geometries that keep CPython's rules to the letter. */
 static struct arena *prefer_warm(const cairn_heap *heap, struct arena *arena, unsigned slots, int *slot)
 {
-    if (!arena || heap->geometry.reuse_at_once || !(slot_mask((unsigned)*slot, slots) & ~arena->dirty)) {
+    if (!arena || heap->geometry.return_at_once || !(slot_mask((unsigned)*slot, slots) & ~arena->dirty)) {
         return arena;
     }
     struct arena *other = heap->purge_last;

@@ -5,7 +5,7 @@
  *
  * Rules. A pool comes from the usable arena with the fewest free slots (small space) or the tightest free run (span
  * space), a free slot before an untouched one, the lowest address first; only when no arena can serve is a new one
- * made. In geometries without reuse_at_once, free slots of another arena that still hold pages come before untouched
+ * made. In geometries without return_at_once, free slots of another arena that still hold pages come before untouched
  * ones of that arena.
  *
  * Giving back. An arena with free slots that hold pages is in the purge queue; when its tick comes (purge_delay_ms

@@ -28,7 +28,7 @@ const char *pool_check_quick(const struct pool *pool)
         return "the free list and the count of used blocks disagree";
     }
     const struct owner *fast = atomic_load_explicit(&pool->fast, memory_order_relaxed);
-    if (fast && (fast != pool_owner(pool) || pool->list != LIST_USED)) {
+    if (fast && (fast != pool_owner(pool) || pool->state != STATE_USED)) {
         return "a pool's fast field names an owner that may not free there directly";
     }
     return NULL;
@@ -145,30 +145,50 @@ const char *space_check(const cairn_heap *heap, const struct space *space)
 
 /* ---- owners ---- */
 
-static const char *list_check(const struct owner *owner, const struct pool_list *list, enum pool_list_name name)
+static const char *used_check(const struct owner *owner, unsigned class_index, size_t *length)
 {
+    const struct pool_list *list = &owner->used[class_index];
     const struct pool *prev = NULL;
     for (const struct pool *pool = list->head; pool; pool = pool->next) {
-        if (pool->prev != prev || pool->list != name || pool_owner(pool) != owner) {
-            return "a list of pools is damaged or holds another owner's pool";
+        if (pool->prev != prev || pool->state != STATE_USED || pool_owner(pool) != owner) {
+            return "a used list is damaged or holds another owner's pool";
         }
-        if (name == LIST_FULL && pool_used(pool) != pool->capacity && !pool->unsettled) {
-            return "a pool on the full list has room";
+        if (pool->class_index != class_index) {
+            return "a pool is on another class's list";
+        }
+        prev = pool;
+        ++*length;
+    }
+    return list->tail == prev ? NULL : "a used list's tail is not its last pool";
+}
+
+/* The list of all its pools; those of them that are used make up the used lists, which hold `used` pools. */
+static const char *all_check(const struct owner *owner, size_t used)
+{
+    const struct pool *prev = NULL;
+    for (const struct pool *pool = owner->all; pool; pool = pool->all_next) {
+        if (pool->all_prev != prev || pool_owner(pool) != owner || pool->state == STATE_NONE) {
+            return "the list of an owner's pools is damaged or holds another owner's pool";
+        }
+        if (pool->state == STATE_FULL && pool_used(pool) != pool->capacity && !pool->unsettled) {
+            return "a pool that counts as full has room";
         }
         const char *fault = pool_check(pool);
         if (fault) {
             return fault;
         }
+        used -= pool->state == STATE_USED;
         prev = pool;
     }
-    return list->tail == prev ? NULL : "a list's tail is not its last pool";
+    return used == 0 ? NULL : "the used lists and the list of all pools disagree";
 }
 
 const char *owner_check(const struct owner *owner)
 {
     const cairn_heap *heap = owner->heap;
+    size_t used = 0;
     for (unsigned c = 0; c < heap->class_count; c++) {
-        const char *fault = list_check(owner, &owner->used[c], LIST_USED);
+        const char *fault = used_check(owner, c, &used);
         if (fault) {
             return fault;
         }
@@ -179,13 +199,8 @@ const char *owner_check(const struct owner *owner)
                 return "the direct table shows a pool that is not the head of its class";
             }
         }
-        for (const struct pool *pool = head; pool; pool = pool->next) {
-            if (pool->class_index != c) {
-                return "a pool is on another class's list";
-            }
-        }
     }
-    return list_check(owner, &owner->full, LIST_FULL);
+    return all_check(owner, used);
 }
 
 /* ---- totals ---- */

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { FIRST_BLOCK_MAX = 240 };
+
 #define KIB 1024u
 #define MIB (1024u * KIB)
 
@@ -15,9 +17,9 @@ static const struct {
     const char *name;
     cairn_geometry geometry;
 } presets[] = {
-    {"classic", {256 * KIB, 4 * KIB, 8, 512, true}},
-    {"cpython", {1 * MIB, 16 * KIB, 16, 512, true}},
-    {"default", {1 * MIB, 16 * KIB, 16, 1024, false}},
+    {"classic", {256 * KIB, 4 * KIB, 8, 512, true, true, 0}},
+    {"cpython", {1 * MIB, 16 * KIB, 16, 512, true, true, 48}},
+    {"default", {1 * MIB, 16 * KIB, 16, 1024, false, false, 0}},
 };
 
 int cairn_geometry_preset(const char *name, cairn_geometry *geometry)
@@ -56,6 +58,9 @@ const char *cairn_geometry_error(const cairn_geometry *g)
     if (g->small_limit > g->pool_size / 8) {
         return "small_limit must be at most an eighth of pool_size";
     }
+    if (g->first_block % g->alignment || g->first_block > FIRST_BLOCK_MAX) {
+        return "first_block must be a multiple of alignment, at most 240";
+    }
     return NULL;
 }
 
@@ -77,7 +82,8 @@ static void add_class(cairn_heap *heap, size_t block_size)
     while (!small && c->slots * heap->spaces[SPACE_SPAN].slot_size < MEDIUM_BLOCKS * block_size) {
         c->slots = (uint8_t)(c->slots * 2);
     }
-    size_t capacity = heap->spaces[c->space].slot_size * c->slots / block_size;
+    const struct space *space = &heap->spaces[c->space];
+    size_t capacity = (space->slot_size * c->slots - space->first_block) / block_size;
     c->capacity = (uint16_t)(capacity < UINT16_MAX ? capacity : UINT16_MAX); /* what a pool's counter can hold */
     c->direct_lo = 1;
     c->direct_hi = 0;
@@ -105,6 +111,7 @@ void geometry_apply(cairn_heap *heap)
 {
     const cairn_geometry *g = &heap->geometry;
     space_init(&heap->spaces[SPACE_SMALL], g->arena_size, g->pool_size, false);
+    heap->spaces[SPACE_SMALL].first_block = g->first_block;
     space_init(&heap->spaces[SPACE_SPAN], SPAN_ARENA, SPAN_SLOT, true);
     size_t linear_max = g->small_limit < LINEAR_MAX ? g->small_limit : LINEAR_MAX;
     for (size_t size = g->alignment; size <= linear_max; size += g->alignment) {

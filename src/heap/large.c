@@ -64,8 +64,8 @@ static void count_resize(cairn_heap *heap, struct pool *pool, size_t old_size, s
 static void own(cairn_heap *heap, struct pool *pool, enum pool_kind kind)
 {
     pool->block_size = 0;
-    pool->list = LIST_NONE;
-    atomic_store_explicit(&pool->counts, 0, memory_order_relaxed);
+    pool->state = STATE_NONE;
+    atomic_store_explicit(&pool->used, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->fast, NULL, memory_order_relaxed);
     atomic_store_explicit(&pool->kind, kind, memory_order_relaxed);
     atomic_store_explicit(&pool->owner, &heap->base, memory_order_release);

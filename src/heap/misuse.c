@@ -72,6 +72,7 @@ static void describe(cairn_misuse *misuse)
         misuse->block = pool->base;
         misuse->block_size = pool->size;
         break;
+    case POOL_SEGMENT:
     case POOL_SLOT:
         break;
     }

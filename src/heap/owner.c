@@ -5,15 +5,15 @@
  *
  * States of a pool of a class, and the moves between them:
  *
- *     arena ──take──> used list ──no free and no untouched block found──> full list
- *       ^                │  ^                                                │
- *       │                │  └────────────── a block is freed ───────────────┘
+ *     arena ──take──> used list ──no free and no untouched block found──> full
+ *       ^                │  ^                                              │
+ *       │                │  └────────────── a block is freed ─────────────┘
  *       └──no block used─┘
  *
  * A pool whose last block was just given stays on the used list until the next request finds it so; the head of the
  * used list is what the direct table shows. With reuse_at_once a pool that gets its first free block becomes the head;
- * without, it queues at the tail, and a class keeps its only pool when that is empty (the idle set) until pools run
- * short.
+ * without, it queues at the tail. Without return_at_once a class keeps its only pool when that is empty (the idle set)
+ * until pools run short.
  *
  * Locks: see types.h; the heap's lock is taken here only around arenas and the common owner (never by the common
  * owner itself, which is used with it held). */
@@ -31,7 +31,10 @@
 #include "heap/remote.h"
 #include "heap/thread.h"
 
-enum { CARVE_BYTES = 4096 }; /* untouched blocks are made free about a page at a time */
+enum {
+    CARVE_BYTES = 4096, /* untouched blocks are made free about a page at a time */
+    TICK_TURNS = 64     /* used-up pools passed over before the inbox and the clock are looked at again */
+};
 
 struct pool pool_empty;
 
@@ -83,18 +86,20 @@ static void list_remove(struct pool_list *list, struct pool *pool)
     pool->next = pool->prev = NULL;
 }
 
+/* Shows a pool in the direct table, to requests of the class of `sibling`. */
+static inline void show(struct owner *owner, const struct pool *sibling, struct pool *pool)
+{
+    for (unsigned i = sibling->direct_lo; i <= sibling->direct_hi; i++) {
+        owner->direct[i] = pool;
+    }
+}
+
 /* Shows the head of a class's used list in the direct table. Exact owners show the empty pool, so that every request
  * comes through the slow twin and is counted. */
-static void publish(struct owner *owner, unsigned class_index)
+static void publish(struct owner *owner, const struct pool *pool)
 {
-    const struct size_class *c = &owner->heap->classes[class_index];
-    struct pool *head = owner->used[class_index].head;
-    if (!head || owner->exact) {
-        head = &pool_empty;
-    }
-    for (unsigned i = c->direct_lo; i <= c->direct_hi; i++) {
-        owner->direct[i] = head;
-    }
+    struct pool *head = owner->used[pool->class_index].head;
+    show(owner, pool, head && !owner->exact ? head : &pool_empty);
 }
 
 static void set_fast(struct owner *owner, struct pool *pool, bool fast)
@@ -111,10 +116,10 @@ static void used_add(struct owner *owner, struct pool *pool, bool front)
     } else {
         list_push_back(list, pool);
     }
-    pool->list = LIST_USED;
+    pool->state = STATE_USED;
     set_fast(owner, pool, true);
     if (list->head == pool) {
-        publish(owner, pool->class_index);
+        publish(owner, pool);
     }
 }
 
@@ -123,24 +128,35 @@ static void used_remove(struct owner *owner, struct pool *pool)
     struct pool_list *list = &owner->used[pool->class_index];
     bool head = list->head == pool;
     list_remove(list, pool);
-    pool->list = LIST_NONE;
+    pool->state = STATE_NONE;
     set_fast(owner, pool, false);
     if (head) {
-        publish(owner, pool->class_index);
+        publish(owner, pool);
     }
 }
 
 static void make_full(struct owner *owner, struct pool *pool)
 {
     used_remove(owner, pool);
-    list_push_back(&owner->full, pool);
-    pool->list = LIST_FULL;
+    pool->state = STATE_FULL;
 }
 
-static void full_remove(struct owner *owner, struct pool *pool)
+static void all_add(struct owner *owner, struct pool *pool)
 {
-    list_remove(&owner->full, pool);
-    pool->list = LIST_NONE;
+    pool->all_prev = NULL;
+    pool->all_next = owner->all;
+    if (owner->all) {
+        owner->all->all_prev = pool;
+    }
+    owner->all = pool;
+}
+
+static void all_remove(struct owner *owner, struct pool *pool)
+{
+    *(pool->all_prev ? &pool->all_prev->all_next : &owner->all) = pool->all_next;
+    if (pool->all_next) {
+        pool->all_next->all_prev = pool->all_prev;
+    }
 }
 
 static bool has_room(const struct pool *pool)
@@ -148,15 +164,25 @@ static bool has_room(const struct pool *pool)
     return pool->free || pool_carved(pool) < pool->capacity;
 }
 
-/* Puts a pool that is on no list on the one its blocks say. */
-static void add_to_list(struct owner *owner, struct pool *pool)
+/* Takes a pool that is on no list among the owner's. */
+static void add_pool(struct owner *owner, struct pool *pool, bool front)
 {
+    all_add(owner, pool);
     if (has_room(pool)) {
-        used_add(owner, pool, false);
+        used_add(owner, pool, front);
     } else {
-        list_push_back(&owner->full, pool);
-        pool->list = LIST_FULL;
+        pool->state = STATE_FULL;
     }
+}
+
+/* Takes a pool off the owner's lists. */
+static void remove_pool(struct owner *owner, struct pool *pool)
+{
+    if (pool->state == STATE_USED) {
+        used_remove(owner, pool);
+    }
+    pool->state = STATE_NONE;
+    all_remove(owner, pool);
 }
 
 /* ---- blocks of a pool ---- */
@@ -196,11 +222,11 @@ static void settle(struct pool *pool)
     if (!pool->unsettled) {
         return;
     }
-    uint64_t used = pool_carved(pool);
+    unsigned used = pool_carved(pool);
     for (const struct block *b = pool->free; b; b = b->next) {
         used--;
     }
-    atomic_store_explicit(&pool->counts, pool_requests(pool) << 16 | used, memory_order_relaxed);
+    atomic_store_explicit(&pool->used, used, memory_order_relaxed);
     pool->unsettled = false;
 }
 
@@ -208,8 +234,8 @@ static void *pop(struct pool *pool)
 {
     struct block *block = pool->free;
     pool->free = block->next;
-    uint64_t counts = atomic_load_explicit(&pool->counts, memory_order_relaxed);
-    atomic_store_explicit(&pool->counts, counts + 0x10001, memory_order_relaxed);
+    cpu_increment32(&pool->used);
+    cpu_increment64(&pool->requests);
     return block;
 }
 
@@ -238,7 +264,7 @@ void exact_freed(cairn_heap *heap, size_t given)
 void owner_renew(struct owner *owner)
 {
     memset(owner->used, 0, sizeof owner->used);
-    memset(&owner->full, 0, sizeof owner->full);
+    owner->all = NULL;
     memset(owner->idle, 0, sizeof owner->idle);
     memset(owner->outbox, 0, sizeof owner->outbox);
     owner->outbox_bytes = 0;
@@ -255,12 +281,13 @@ void owner_init(struct owner *owner, cairn_heap *heap)
     owner_renew(owner);
 }
 
-/* Gives a pool without used blocks, on no list, back to its arena. */
+/* Gives a pool without used blocks back to its arena. */
 static void return_pool(struct owner *owner, struct pool *pool)
 {
-    ASSERT(pool->list == LIST_NONE && pool_used(pool) == 0);
+    ASSERT(pool_used(pool) == 0);
+    remove_pool(owner, pool);
     counter_add(&owner->requests[pool->class_index], pool_requests(pool));
-    atomic_store_explicit(&pool->counts, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->requests, 0, memory_order_relaxed);
     lock_heap(owner);
     arena_return(pool);
     unlock_heap(owner);
@@ -279,12 +306,13 @@ static void set_idle(struct owner *owner, unsigned class_index, bool idle)
 static void pool_emptied(struct owner *owner, struct pool *pool)
 {
     const struct pool_list *list = &owner->used[pool->class_index];
-    if (!owner->heap->geometry.reuse_at_once && !owner->common && list->head == list->tail) {
+    if (!owner->heap->geometry.return_at_once && !owner->common && list->head == list->tail) {
         set_idle(owner, pool->class_index, true);
         return;
     }
-    used_remove(owner, pool);
+    int saved = errno;
     return_pool(owner, pool);
+    errno = saved;
 }
 
 /* Returns the empty pools of one class. */
@@ -297,7 +325,6 @@ static void return_empty(struct owner *owner, unsigned class_index)
             settle(pool);
         }
         if (pool_used(pool) == 0) {
-            used_remove(owner, pool);
             return_pool(owner, pool);
         }
     }
@@ -330,9 +357,12 @@ static void set_class(struct owner *owner, struct pool *pool, unsigned class_ind
     pool->capacity = c->capacity;
     atomic_store_explicit(&pool->carved, 0, memory_order_relaxed);
     pool->class_index = (uint8_t)class_index;
-    pool->list = LIST_NONE;
+    pool->direct_lo = c->direct_lo;
+    pool->direct_hi = c->direct_hi;
+    pool->state = STATE_NONE;
     pool->unsettled = false;
-    atomic_store_explicit(&pool->counts, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->requests, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->used, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->kind, POOL_CLASS, memory_order_relaxed);
     atomic_store_explicit(&pool->owner, owner, memory_order_release);
 }
@@ -345,7 +375,7 @@ static struct pool *adopt_of_class(struct owner *owner, unsigned class_index)
     if (!pool) {
         return NULL;
     }
-    used_remove(base, pool);
+    remove_pool(base, pool);
     settle(pool);
     atomic_store_explicit(&pool->owner, owner, memory_order_release);
     return pool;
@@ -357,17 +387,13 @@ bool owner_adopt(struct owner *owner, struct pool *pool)
     os_lock_take(&owner->heap->lock);
     bool ours = pool_owner(pool) == base;
     if (ours) {
-        if (pool->list == LIST_USED) {
-            used_remove(base, pool);
-        } else {
-            full_remove(base, pool);
-        }
+        remove_pool(base, pool);
         settle(pool);
         atomic_store_explicit(&pool->owner, owner, memory_order_release);
     }
     os_lock_give(&owner->heap->lock);
     if (ours) {
-        add_to_list(owner, pool);
+        add_pool(owner, pool, false);
     }
     return ours;
 }
@@ -408,7 +434,7 @@ static struct pool *find_pool(struct owner *owner, unsigned class_index)
         pool = take_pool(owner, class_index, true);
     }
     if (pool) {
-        used_add(owner, pool, true);
+        add_pool(owner, pool, true);
     }
     return pool;
 }
@@ -429,6 +455,7 @@ static void tick_if_due(struct owner *owner)
 
 static void *alloc_class(struct owner *owner, unsigned class_index)
 {
+    owner->since_tick = 0;
     tick_if_due(owner);
     if (atomic_load_explicit(&owner->inbox, memory_order_relaxed)) {
         owner_drain(owner);
@@ -446,7 +473,7 @@ static void *alloc_class(struct owner *owner, unsigned class_index)
             carve(pool);
         }
         if (pool->free) {
-            publish(owner, class_index);
+            publish(owner, pool);
             void *block = pop(pool);
             DEBUG_ONLY(pool_check_assert(pool));
             return block;
@@ -467,8 +494,32 @@ void *owner_serve(struct owner *owner, unsigned class_index, size_t size)
     return block;
 }
 
+/* The common case of a pool that has just been used up: the next one on its list has a free block. NULL if it is not
+ * that, or if it is time to look at the inbox and at what waits to be purged. Nearly hot: kept short. */
+static void *serve_from_next(struct owner *owner, size_t size)
+{
+    struct pool *spent = owner->direct[(size + 7) >> 3];
+    struct pool *pool = spent->next;
+    if (!pool || !pool->free || pool->unsettled || has_room(spent) || ++owner->since_tick >= TICK_TURNS ||
+        atomic_load_explicit(&owner->inbox, memory_order_relaxed)) {
+        return NULL;
+    }
+    spent->state = STATE_FULL;
+    atomic_store_explicit(&spent->fast, NULL, memory_order_relaxed);
+    pool->prev = NULL;
+    owner->used[pool->class_index].head = pool;
+    show(owner, pool, pool);
+    return pop(pool);
+}
+
 void *owner_alloc_slow(struct owner *owner, size_t size)
 {
+    if (LIKELY(size <= DIRECT_MAX)) {
+        void *block = serve_from_next(owner, size);
+        if (LIKELY(block != NULL)) {
+            return block;
+        }
+    }
     if (owner == &owner_none) {
         return thread_alloc(cairn_heap_default(), size);
     }
@@ -487,18 +538,30 @@ void owner_free_own(struct owner *owner, struct pool *pool, void *address)
     struct block *block = address;
     block->next = pool->free;
     pool->free = block;
-    uint64_t counts = atomic_load_explicit(&pool->counts, memory_order_relaxed) - 1;
-    atomic_store_explicit(&pool->counts, counts, memory_order_relaxed);
+    bool emptied = cpu_decrement32(&pool->used);
     if (owner->exact) {
         exact_freed(owner->heap, pool->block_size);
     }
-    if (pool->list == LIST_FULL) {
-        full_remove(owner, pool);
+    if (pool->state == STATE_FULL) {
         used_add(owner, pool, owner->heap->geometry.reuse_at_once);
     }
-    if ((counts & 0xffff) == 0) {
+    if (emptied) {
         pool_emptied(owner, pool);
     }
+}
+
+void owner_pool_emptied(struct owner *owner, struct pool *pool, void *address)
+{
+    if (LIKELY(pool_used(pool) == 0)) {
+        pool_emptied(owner, pool);
+        return;
+    }
+    /* All of its blocks were free, and the list of them has a cycle now. */
+    atomic_store_explicit(&pool->used, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->carved, 0, memory_order_relaxed);
+    pool->free = NULL;
+    pool->fresh = false;
+    misuse_report(CAIRN_MISUSE_DOUBLE_FREE, "free", address, owner->heap);
 }
 
 void owner_drain(struct owner *owner)
@@ -571,17 +634,32 @@ void owner_free_live(struct owner *owner, struct pool *pool, void *address)
     errno = saved;
 }
 
-void owner_free_slow(struct owner *owner, struct pool *pool, void *address)
+/* The common case of a block of one's own full pool. False if it is not that. Nearly hot: kept short. */
+static bool free_into_full(struct owner *owner, void *address)
 {
-    if (!address) {
+    struct pool *pool = pagemap_get(address);
+    if (!pool || pool_owner(pool) != owner || pool->state != STATE_FULL || owner->exact || pool->unsettled ||
+        pool_block_start(pool, address) != address) {
+        return false;
+    }
+    struct block *block = address;
+    block->next = NULL;
+    pool->free = block;
+    used_add(owner, pool, owner->heap->geometry.reuse_at_once);
+    if (cpu_decrement32(&pool->used)) {
+        pool_emptied(owner, pool);
+    }
+    return true;
+}
+
+void owner_free_slow(struct owner *owner, void *address)
+{
+    if (!address || LIKELY(free_into_full(owner, address))) {
         return;
     }
     int saved = errno;
-    /* The last block of one's own pool is the common case here and needs no further thought. */
-    if (LIKELY(pool && atomic_load_explicit(&pool->fast, memory_order_relaxed) == owner && pool->free != address &&
-               pool_used(pool) == 1 && DEBUG_HOLDS(pool_block_start(pool, address) == address))) {
-        owner_free_own(owner, pool, address);
-    } else if ((pool = pool_of_live("free", address, NULL)) != NULL) {
+    struct pool *pool = pool_of_live("free", address, NULL);
+    if (pool) {
         owner_free_live(owner, pool, address);
     }
     errno = saved;
@@ -594,20 +672,13 @@ void owner_give_to_base(struct pool *pool)
     struct owner *base = &pool->arena->heap->base;
     atomic_store_explicit(&pool->fast, NULL, memory_order_relaxed);
     atomic_store_explicit(&pool->owner, base, memory_order_release);
-    add_to_list(base, pool);
+    add_pool(base, pool, false);
 }
 
 void owner_hand_over(struct owner *owner)
 {
-    cairn_heap *heap = owner->heap;
-    for (unsigned c = 0; c < heap->class_count; c++) {
-        for (struct pool *pool; (pool = owner->used[c].head);) {
-            used_remove(owner, pool);
-            owner_give_to_base(pool);
-        }
-    }
-    for (struct pool *pool; (pool = owner->full.head);) {
-        full_remove(owner, pool);
+    for (struct pool *pool; (pool = owner->all);) {
+        remove_pool(owner, pool);
         owner_give_to_base(pool);
     }
 }

@@ -15,6 +15,7 @@
 #include "heap/debug.h"
 #include "heap/pagemap.h"
 #include "heap/types.h"
+#include "os/cpu.h"
 
 /* The owner of a thread that has none yet: its direct table leads to the empty pool, its heap is the default heap. */
 extern struct owner owner_none;
@@ -22,9 +23,13 @@ extern struct owner owner_none;
 /* A pool with no free block, never on any list. */
 extern struct pool pool_empty;
 
-/* The slow twins. owner_alloc_slow returns NULL with errno ENOMEM. `pool` is what the page map says of the block. */
+/* The slow twins. owner_alloc_slow returns NULL with errno ENOMEM. */
 void *owner_alloc_slow(struct owner *owner, size_t size);
-void owner_free_slow(struct owner *owner, struct pool *pool, void *block);
+void owner_free_slow(struct owner *owner, void *block);
+
+/* What follows when the last block in use of a pool was freed, or, a misuse, one more than were in use. errno is
+ * preserved. */
+void owner_pool_emptied(struct owner *owner, struct pool *pool, void *block);
 
 /* The start of the block an address of a class pool lies in, NULL for the tail beyond the last block. */
 void *pool_block_start(const struct pool *pool, const void *address);
@@ -37,32 +42,32 @@ static inline void *owner_alloc(struct owner *owner, size_t size)
         struct block *block = pool->free;
         if (LIKELY(block != NULL)) {
             pool->free = block->next;
-            uint64_t counts = atomic_load_explicit(&pool->counts, memory_order_relaxed);
-            atomic_store_explicit(&pool->counts, counts + 0x10001, memory_order_relaxed);
+            cpu_increment32(&pool->used);
+            cpu_increment64(&pool->requests);
             return block;
         }
     }
     return owner_alloc_slow(owner, size);
 }
 
-/* Hot path. The pool's last block goes the slow way, and so does a block of a pool that has none in use. */
+/* Hot path. */
 static inline void owner_free(struct owner *owner, void *address)
 {
     struct pool *pool = pagemap_get(address);
     if (LIKELY(pool != NULL && atomic_load_explicit(&pool->fast, memory_order_relaxed) == owner)) {
         struct block *block = address;
         struct block *newest = pool->free;
-        uint64_t counts = atomic_load_explicit(&pool->counts, memory_order_relaxed);
-        if (LIKELY(block != newest && (counts & 0xffff) > 1 &&
-                   DEBUG_HOLDS(pool_block_start(pool, address) == address))) {
+        if (LIKELY(block != newest && DEBUG_HOLDS(pool_block_start(pool, address) == address))) {
             block->next = newest;
             atomic_signal_fence(memory_order_release); /* a fork in another thread must not see the list without it */
             pool->free = block;
-            atomic_store_explicit(&pool->counts, counts - 1, memory_order_relaxed);
+            if (UNLIKELY(cpu_decrement32(&pool->used))) {
+                owner_pool_emptied(owner, pool, address);
+            }
             return;
         }
     }
-    owner_free_slow(owner, pool, address);
+    owner_free_slow(owner, address);
 }
 
 /* Adds to a counter that one thread at a time writes and any may read. */
@@ -73,12 +78,12 @@ static inline void counter_add(_Atomic(uint64_t) *counter, uint64_t by)
 
 static inline unsigned pool_used(const struct pool *pool)
 {
-    return (unsigned)(atomic_load_explicit(&pool->counts, memory_order_relaxed) & 0xffff);
+    return atomic_load_explicit(&pool->used, memory_order_relaxed);
 }
 
 static inline uint64_t pool_requests(const struct pool *pool)
 {
-    return atomic_load_explicit(&pool->counts, memory_order_relaxed) >> 16;
+    return atomic_load_explicit(&pool->requests, memory_order_relaxed);
 }
 
 static inline unsigned pool_carved(const struct pool *pool)

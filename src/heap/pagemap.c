@@ -7,7 +7,7 @@
 
 _Static_assert(sizeof(map_entry) == sizeof(void *), "an entry is one pointer");
 
-_Atomic(map_entry *) pagemap_root[MAP_ROOT_COUNT];
+_Atomic(uintptr_t) pagemap_root[MAP_ROOT_COUNT];
 static atomic_size_t leaf_bytes;
 
 static bool prepare_leaf(size_t index)
@@ -16,16 +16,17 @@ static bool prepare_leaf(size_t index)
         return true;
     }
     size_t size = MAP_LEAF_COUNT * sizeof(map_entry);
-    map_entry *leaf = os->reserve(size, os_page_size());
+    void *leaf = os->reserve(size, os_page_size());
     if (!leaf) {
         return false;
     }
-    if (!os->commit(leaf, size)) {
+    uintptr_t biased = (uintptr_t)leaf - index * size;
+    if (!biased || !os->commit(leaf, size)) {
         os->release(leaf, size);
         return false;
     }
-    map_entry *expected = NULL;
-    if (atomic_compare_exchange_strong_explicit(&pagemap_root[index], &expected, leaf, memory_order_acq_rel,
+    uintptr_t expected = 0;
+    if (atomic_compare_exchange_strong_explicit(&pagemap_root[index], &expected, biased, memory_order_acq_rel,
                                                 memory_order_acquire)) {
         atomic_fetch_add_explicit(&leaf_bytes, size, memory_order_relaxed);
     } else {
@@ -54,11 +55,11 @@ void pagemap_set(const void *address, size_t size, struct pool *pool)
     uintptr_t page = (uintptr_t)address >> MAP_PAGE_SHIFT;
     uintptr_t end = ((uintptr_t)address + size + (1u << MAP_PAGE_SHIFT) - 1) >> MAP_PAGE_SHIFT;
     while (page < end) {
-        map_entry *leaf = atomic_load_explicit(&pagemap_root[page >> (MAP_LEAF_SHIFT - MAP_PAGE_SHIFT)],
-                                               memory_order_relaxed);
+        uintptr_t leaf = atomic_load_explicit(&pagemap_root[page >> (MAP_LEAF_SHIFT - MAP_PAGE_SHIFT)],
+                                              memory_order_relaxed);
         uintptr_t leaf_end = (page | (MAP_LEAF_COUNT - 1)) + 1;
         for (uintptr_t stop = end < leaf_end ? end : leaf_end; page < stop; page++) {
-            atomic_store_explicit(&leaf[page & (MAP_LEAF_COUNT - 1)], pool, memory_order_release);
+            atomic_store_explicit(pagemap_entry(leaf, page), pool, memory_order_release);
         }
     }
 }

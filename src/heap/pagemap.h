@@ -30,20 +30,27 @@ enum {
 
 typedef _Atomic(struct pool *) map_entry;
 
-extern _Atomic(map_entry *) pagemap_root[MAP_ROOT_COUNT];
+/* Where the leaf would start if it began at address 0, so that the whole page number is the index; 0: no leaf. */
+extern _Atomic(uintptr_t) pagemap_root[MAP_ROOT_COUNT];
+
+static inline map_entry *pagemap_entry(uintptr_t leaf, uintptr_t page)
+{
+    return (map_entry *)(leaf + page * sizeof(map_entry));
+}
 
 /* The record for an address, or NULL. Hot path. */
 static inline struct pool *pagemap_get(const void *address)
 {
     uintptr_t a = (uintptr_t)address;
-    if (UNLIKELY(a >> MAP_ADDRESS_BITS)) {
+    uintptr_t index = a >> MAP_LEAF_SHIFT;
+    if (UNLIKELY(index >= MAP_ROOT_COUNT)) {
         return NULL;
     }
-    map_entry *leaf = atomic_load_explicit(&pagemap_root[a >> MAP_LEAF_SHIFT], memory_order_acquire);
+    uintptr_t leaf = atomic_load_explicit(&pagemap_root[index], memory_order_acquire);
     if (UNLIKELY(!leaf)) {
         return NULL;
     }
-    return atomic_load_explicit(&leaf[(a >> MAP_PAGE_SHIFT) & (MAP_LEAF_COUNT - 1)], memory_order_acquire);
+    return atomic_load_explicit(pagemap_entry(leaf, a >> MAP_PAGE_SHIFT), memory_order_acquire);
 }
 
 /* Makes the leaves for a range. False if the system has no memory or the range is beyond the map. */

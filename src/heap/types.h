@@ -59,40 +59,53 @@ struct block {
 };
 
 enum pool_kind {
-    POOL_SLOT,  /* a free slot: no pool (all records start so: the value is 0) */
-    POOL_CLASS, /* serves blocks of one class */
-    POOL_RUN,   /* one large block: a run of slots */
-    POOL_HUGE   /* one block mapped on its own; the record is not part of an arena */
+    POOL_SLOT,    /* a free slot: no pool (all records start so: the value is 0) */
+    POOL_CLASS,   /* serves blocks of one class */
+    POOL_RUN,     /* one large block: a run of slots */
+    POOL_SEGMENT, /* blocks and holes of the hole space; the record is a segment's */
+    POOL_HUGE     /* one block mapped on its own; the record is not part of an arena */
 };
 
-enum pool_list_name { LIST_NONE, LIST_USED, LIST_FULL };
+/* Where a pool of a class stands with its owner. */
+enum pool_state {
+    STATE_NONE, /* on none of the owner's lists */
+    STATE_USED, /* on the used list of its class: it has free or untouched blocks, or had at the last look */
+    STATE_FULL  /* it has none; on no list but that of all the owner's pools */
+};
 
-/* A pool's record. For a pool of a class: used + free blocks + untouched blocks == capacity, where used is the low 16
- * bits of `counts`, free is the length of `free`, untouched is capacity - carved. (pool_check) */
+/* A pool's record. For a pool of a class: used + free blocks + untouched blocks == capacity, where free is the length
+ * of `free` and untouched is capacity - carved. (pool_check) */
 struct pool {
     _Alignas(64) struct block *free; /* freed and carved blocks, newest first */
-    _Atomic(uint64_t) counts;        /* requests served << 16 | blocks in use; written by the owner only */
     _Atomic(struct owner *) fast;    /* the owner if it may free here without further thought, else NULL: the pool is
                                          on its used list and its heap is not exact */
-    char *base;                      /* first block */
+    _Atomic(uint64_t) requests;      /* served; written by the owner only */
+    _Atomic(uint32_t) used;          /* blocks in use; written by the owner only */
     uint32_t block_size;             /* bytes; 0 for runs and huge blocks */
+    char *base;                      /* first block, or the one block */
+    _Atomic(struct owner *) owner;   /* changes only under the heap's lock; NULL for a slot */
     uint16_t capacity;               /* blocks */
     _Atomic(uint16_t) carved;        /* blocks that have been free or used since the pool got its class */
-    _Atomic(struct owner *) owner;   /* changes only under the heap's lock; NULL for a slot */
-    struct pool *next, *prev;        /* in the owner's list, or in the heap's huge list */
-    struct arena *arena;             /* NULL for huge */
-    size_t size;                     /* bytes of the pool, run or mapping */
+    struct pool *next, *prev;        /* in the owner's used list, or in the heap's huge list */
+    uint8_t state;                   /* enum pool_state */
+    bool unsettled;                  /* its thread did not survive a fork: recount before the next use */
+    uint8_t direct_lo, direct_hi;    /* copies of its class's */
     uint8_t class_index;
+    _Atomic(uint8_t) kind; /* enum pool_kind; constant while a block of it is live */
     uint8_t slot;          /* index of its first slot */
     uint8_t slots;         /* how many it takes */
-    uint8_t list;          /* enum pool_list_name */
-    _Atomic(uint8_t) kind; /* enum pool_kind; constant while a block of it is live */
     bool fresh;            /* its untouched part is known to be zero */
-    bool unsettled;        /* its thread did not survive a fork: recount before the next use */
-    size_t asked;          /* of a run or huge block: the bytes asked for */
+    struct arena *arena;   /* NULL for huge */
+    size_t size;           /* bytes of the pool, run or mapping */
+    union {
+        struct {
+            struct pool *all_next, *all_prev; /* of a pool of a class: in the list of all its owner's pools */
+        };
+        size_t asked; /* of a run or huge block: the bytes asked for */
+    };
 };
 
-_Static_assert(offsetof(struct pool, owner) <= 64, "what malloc and free touch lies in the record's first cache line");
+_Static_assert(offsetof(struct pool, carved) < 64, "what malloc and free touch lies in the record's first cache line");
 
 struct pool_list {
     struct pool *head, *tail;
@@ -114,8 +127,9 @@ struct owner {
     bool exact;                               /* copy of the heap's option */
     bool common;                              /* the base owner of a shared heap: every use is under its lock */
     struct pool_list used[CAIRN_CLASSES_MAX]; /* pools with free or untouched blocks */
-    struct pool_list full;                    /* pools without */
+    struct pool *all;                         /* all its pools */
     uint64_t idle[2];                         /* classes whose only used pool may be empty */
+    unsigned since_tick;                      /* used-up pools passed over since the clock was looked at */
     struct outbox outbox[OUTBOX_SLOTS];
     size_t outbox_bytes;
     _Atomic(uint64_t) requests[CAIRN_CLASSES_MAX]; /* of pools that were returned */
@@ -143,6 +157,7 @@ enum { SPACE_SMALL, SPACE_SPAN, SPACES };
 struct space {
     size_t arena_size;
     size_t slot_size;
+    size_t first_block; /* bytes before a pool's first block */
     unsigned slot_count;
     bool by_run;
     uint64_t filled; /* bit k-1: bucket k is not empty */
@@ -225,6 +240,7 @@ struct cairn_heap {
     size_t huge_cached_bytes;
     struct owner *owners; /* live ones, without base */
     struct owner *spare_owners;
+    struct handle_space *handles; /* NULL until the first handle */
     struct meta meta;
     uint64_t flushed_requests[CAIRN_CLASSES_MAX]; /* of owners that ended */
     uint64_t flushed_asked[CAIRN_CLASSES_MAX];

@@ -417,7 +417,9 @@ static void put_geometry_json(struct printer *printer, const cairn_geometry *geo
 {
     put(printer, "  \"geometry\": {\"arena_size\": %zu, \"pool_size\": %zu, \"alignment\": %zu, \"small_limit\": %zu, ",
         geometry->arena_size, geometry->pool_size, geometry->alignment, geometry->small_limit);
-    put(printer, "\"reuse_at_once\": %s},\n", geometry->reuse_at_once ? "true" : "false");
+    put(printer, "\"reuse_at_once\": %s, \"return_at_once\": %s, ", geometry->reuse_at_once ? "true" : "false",
+        geometry->return_at_once ? "true" : "false");
+    put(printer, "\"first_block\": %zu},\n", geometry->first_block);
 }
 
 static void put_class_json(struct printer *printer, const cairn_class_stats *class, bool exact)

@@ -90,7 +90,7 @@ static bool visit_class_pool(const struct walk *walk, const struct pool *pool)
         .pool_state = used == 0                ? CAIRN_POOL_FREE
                       : used == pool->capacity ? CAIRN_POOL_FULL
                                                : CAIRN_POOL_USED,
-        .address = pool->base,
+        .address = pool->base - pool->arena->space->first_block,
         .size = pool->size,
         .block_size = pool->block_size,
         .blocks_live = used,
@@ -181,12 +181,7 @@ static const char *listed_check(const cairn_heap *heap)
     size_t listed = 0;
     const struct owner *owner = &heap->base;
     for (const struct owner *next = heap->owners; owner; owner = next, next = next ? next->next : NULL) {
-        for (unsigned c = 0; c < heap->class_count; c++) {
-            for (const struct pool *pool = owner->used[c].head; pool; pool = pool->next) {
-                listed++;
-            }
-        }
-        for (const struct pool *pool = owner->full.head; pool; pool = pool->next) {
+        for (const struct pool *pool = owner->all; pool; pool = pool->all_next) {
             listed++;
         }
     }

@@ -168,6 +168,9 @@ static void give(cairn_domain domain, const cairn_allocator *allocator)
  * on it (_ctypes moves 16 bytes at a time). */
 enum { OBJECT_ALIGNMENT = 16 };
 
+/* Where CPython's own pools have their first block; see cairn_geometry. */
+enum { CPYTHON_FIRST_BLOCK = 48 };
+
 /* Will this process print its statistics? Then the heap counts every request, as the default heap does. */
 static bool will_be_shown(const struct options *options)
 {
@@ -177,9 +180,14 @@ static bool will_be_shown(const struct options *options)
 static cairn_heap *make_heap(bool single)
 {
     const struct options *options = cairn_options();
+    cairn_geometry geometry = options->geometry;
+    geometry.reuse_at_once = true;
+    if (geometry.alignment == OBJECT_ALIGNMENT && !geometry.first_block) {
+        geometry.first_block = CPYTHON_FIRST_BLOCK;
+    }
     cairn_heap_options wanted = CAIRN_HEAP_OPTIONS_INIT;
     wanted.name = "python";
-    wanted.geometry = &options->geometry;
+    wanted.geometry = &geometry;
     wanted.single = single;
     wanted.exact = will_be_shown(options);
     wanted.limit = options->limit;

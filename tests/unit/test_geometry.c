@@ -8,7 +8,8 @@
 
 #include "support/test.h"
 
-static void expect_preset(const char *name, size_t arena, size_t pool, size_t alignment, size_t limit, bool at_once)
+static void expect_preset(const char *name, size_t arena, size_t pool, size_t alignment, size_t limit, bool at_once,
+                          size_t first_block)
 {
     cairn_geometry g;
     assert_int_equal(cairn_geometry_preset(name, &g), 0);
@@ -17,19 +18,21 @@ static void expect_preset(const char *name, size_t arena, size_t pool, size_t al
     assert_int_equal(g.alignment, alignment);
     assert_int_equal(g.small_limit, limit);
     assert_int_equal(g.reuse_at_once, at_once);
+    assert_int_equal(g.return_at_once, at_once);
+    assert_int_equal(g.first_block, first_block);
     assert_null(cairn_geometry_error(&g));
 }
 
 static void classic_preset_has_its_published_sizes(void **state)
 {
     (void)state;
-    expect_preset("classic", KIB(256), KIB(4), 8, 512, true);
+    expect_preset("classic", KIB(256), KIB(4), 8, 512, true, 0);
 }
 
 static void cpython_preset_has_its_published_sizes(void **state)
 {
     (void)state;
-    expect_preset("cpython", MIB(1), KIB(16), 16, 512, true);
+    expect_preset("cpython", MIB(1), KIB(16), 16, 512, true, 48);
 }
 
 static void default_preset_is_usable_and_aligned_to_16(void **state)
@@ -118,6 +121,41 @@ static void bad_small_limits_are_named(void **state)
     }
 }
 
+static void bad_first_blocks_are_named(void **state)
+{
+    (void)state;
+    size_t bad[] = {8, 24, 256, SIZE_MAX - 15};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        cairn_geometry g = good();
+        g.first_block = bad[i];
+        expect_fault(&g, "first_block");
+    }
+}
+
+/* The first pool of a fresh heap shows where blocks start and how many there are. */
+static void a_pool_holds_what_follows_its_first_block(void **state)
+{
+    (void)state;
+    cairn_geometry g = good();
+    for (g.first_block = 0; g.first_block <= 240; g.first_block += 16) {
+        cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
+        options.geometry = &g;
+        cairn_heap *heap = cairn_heap_create(&options);
+        assert_non_null(heap);
+        size_t capacity = (g.pool_size - g.first_block) / 512;
+        char *first = cairn_alloc(heap, 512);
+        assert_int_equal((uintptr_t)first % g.pool_size, g.first_block);
+        for (size_t i = 1; i < capacity; i++) {
+            assert_ptr_equal(cairn_alloc(heap, 512), first + i * 512);
+        }
+        assert_int_equal(stats_of(heap)->pools_full, 1);
+        assert_int_equal((uintptr_t)cairn_alloc(heap, 512) % g.pool_size, g.first_block);
+        assert_int_equal((uintptr_t)cairn_alloc_aligned(heap, 256, 512) % 256, 0);
+        heap_is_sound(heap);
+        cairn_heap_destroy(heap);
+    }
+}
+
 static void small_limit_above_an_eighth_of_the_pool_is_named(void **state)
 {
     (void)state;
@@ -172,7 +210,8 @@ static void every_geometry_without_error_serves(void **state)
     for (size_t pool = KIB(4); pool <= KIB(512); pool *= 2) {
         for (size_t ratio = 4; ratio <= 64; ratio *= 2) {
             for (size_t i = 0; i < 2 * COUNT_OF(limits); i++) {
-                cairn_geometry g = {pool * ratio, pool, i % 2 ? 16 : 8, limits[i / 2], i % 3 == 0};
+                cairn_geometry g = {pool * ratio, pool,       i % 2 ? 16 : 8, limits[i / 2],
+                                    i % 3 == 0,   i % 3 == 1, i % 4 * 16};
                 if (cairn_geometry_error(&g) == NULL) {
                     serve_everything(&g, i % 2 == 0);
                     served++;
@@ -186,7 +225,7 @@ static void every_geometry_without_error_serves(void **state)
 static void a_heap_tells_the_geometry_it_was_made_with(void **state)
 {
     (void)state;
-    cairn_geometry wanted = {MIB(2), KIB(32), 8, 256, true};
+    cairn_geometry wanted = {MIB(2), KIB(32), 8, 256, true, false, 24};
     cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
     options.geometry = &wanted;
     cairn_heap *heap = cairn_heap_create(&options);
@@ -199,6 +238,8 @@ static void a_heap_tells_the_geometry_it_was_made_with(void **state)
     assert_int_equal(got.alignment, 8);
     assert_int_equal(got.small_limit, 256);
     assert_true(got.reuse_at_once);
+    assert_false(got.return_at_once);
+    assert_int_equal(got.first_block, 24);
     cairn_heap_destroy(heap);
 }
 
@@ -213,6 +254,8 @@ int main(void)
         cmocka_unit_test(bad_pool_sizes_are_named),
         cmocka_unit_test(bad_alignments_are_named),
         cmocka_unit_test(bad_small_limits_are_named),
+        cmocka_unit_test(bad_first_blocks_are_named),
+        cmocka_unit_test(a_pool_holds_what_follows_its_first_block),
         cmocka_unit_test(small_limit_above_an_eighth_of_the_pool_is_named),
         cmocka_unit_test(every_geometry_without_error_serves),
         cmocka_unit_test(a_heap_tells_the_geometry_it_was_made_with),

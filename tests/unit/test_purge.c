@@ -17,6 +17,7 @@ static cairn_heap *heap_with_delay(unsigned delay_ms)
 {
     cairn_geometry geometry;
     cairn_heap_options options = options_of_preset("cpython", &geometry);
+    geometry.first_block = 0;
     options.single = true;
     options.purge_delay_ms = delay_ms;
     cairn_heap *heap = cairn_heap_create(&options);

@@ -17,6 +17,7 @@ static cairn_heap *patient_heap(bool single)
 {
     cairn_geometry geometry;
     cairn_heap_options options = options_of_preset("cpython", &geometry);
+    geometry.first_block = 0;
     options.single = single;
     options.purge_delay_ms = NEVER_MS;
     cairn_heap *heap = cairn_heap_create(&options);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* cpu.h: counters that one thread at a time writes and any thread may read, in as few instructions as the processor
+ * allows. C's atomics give a load, an addition and a store where x86-64 has one instruction (not a locked one: there is
+ * only one writer). Under ThreadSanitizer, which must see every access, and on other processors: plain C. */
+
+#ifndef CAIRN_OS_CPU_H
+#define CAIRN_OS_CPU_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CPU_SEEN_BY_SANITIZER 1
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define CPU_SEEN_BY_SANITIZER 1
+#endif
+
+#if defined(__x86_64__) && !defined(CPU_SEEN_BY_SANITIZER)
+#define CPU_X86_64 1
+#endif
+
+/* Adds one. Hot path. */
+static inline void cpu_increment32(_Atomic(uint32_t) *counter)
+{
+#ifdef CPU_X86_64
+    __asm__("addl $1, %0" : "+m"(*counter) : : "cc");
+#else
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+#endif
+}
+
+static inline void cpu_increment64(_Atomic(uint64_t) *counter)
+{
+#ifdef CPU_X86_64
+    __asm__("addq $1, %0" : "+m"(*counter) : : "cc");
+#else
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+#endif
+}
+
+/* Subtracts one; true if that leaves zero or less (the counter wraps around). Hot path. */
+static inline bool cpu_decrement32(_Atomic(uint32_t) *counter)
+{
+#ifdef CPU_X86_64
+    bool done;
+    __asm__("subl $1, %0" : "+m"(*counter), "=@ccle"(done));
+    return done;
+#else
+    uint32_t left = atomic_load_explicit(counter, memory_order_relaxed) - 1;
+    atomic_store_explicit(counter, left, memory_order_relaxed);
+    return (int32_t)left <= 0;
+#endif
+}
+
+#endif
