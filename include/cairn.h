@@ -54,14 +54,16 @@ typedef struct cairn_heap cairn_heap;
  * ------------------------------------------------------------------------------------------------------------ */
 
 /* The geometry of the pools that serve small requests. Data, not code: every preset runs through the same paths.
- * Requests above `small_limit` go to pools of a larger geometry (64 KiB slots in 4 MiB arenas), then to runs of
- * slots, then to mappings of their own; see docs/design/heap.md. */
+ * Requests above `small_limit` go to pools of a larger geometry (64 KiB slots in 4 MiB arenas), above `medium_limit` to
+ * holes, above 4 MiB to mappings of their own; see docs/design/heap.md. */
 typedef struct cairn_geometry {
     size_t arena_size;   /* bytes; a power of two; pool_size * 4 to pool_size * 64, at most 64 MiB */
     size_t pool_size;    /* bytes; a power of two from 4 KiB to 512 KiB */
     size_t alignment;    /* bytes; alignment of small blocks and spacing of the classes up to 512: 8 or 16 */
     size_t small_limit;  /* bytes; the largest request a small pool serves: a multiple of `alignment`, from 64 to
                            64 * alignment, above 512 of 64, and at most pool_size / 8 */
+    size_t medium_limit; /* bytes; the largest request that a pool of 64 KiB serves, above it is served from a hole: a
+                            power of two from 1024 to 16384 */
     bool reuse_at_once;  /* true: a full pool that gets a free block is the next to serve its class, so that the block
                             is used again while it is in the processor's cache (CPython's rule). false: it queues
                             behind the pools in use, which costs less where frees come in random order. */
@@ -101,7 +103,7 @@ typedef struct cairn_heap_options {
     bool exact;                     /* true: count every request (bytes asked, exact peak of live bytes) at the price
                                        of the fast paths; false: those two figures are not kept */
     size_t min_alignment;           /* alignment of every block whatever its size: 0 (the geometry's), 8 or 16 */
-    size_t limit;                   /* most bytes of pools, runs and mappings the heap may hold; 0: no limit */
+    size_t limit;                   /* most bytes of pools, large blocks and mappings the heap may hold; 0: no limit */
     unsigned purge_delay_ms;        /* how long free pools keep their pages; 0: purge at once */
     unsigned keep_percent;          /* how far pages kept by free pools may raise the peak over what was ever held at a
                                        time, in percent (and 16 KiB for each) */
@@ -209,7 +211,7 @@ typedef struct cairn_stats {
     size_t live_blocks;       /* blocks the user holds */
     size_t live_bytes;        /* their usable bytes */
     size_t live_peak;         /* with `exact`: highest live_bytes ever; else 0 */
-    size_t held_bytes;        /* bytes of pools, runs and mappings in use (what `limit` bounds) */
+    size_t held_bytes;        /* bytes of pools, large blocks and mappings in use (what `limit` bounds) */
     size_t held_peak;         /* highest held_bytes ever */
     size_t reserved_bytes;    /* address space: arenas and mappings, cached ones included */
     size_t resident_bytes;    /* of these, resident in memory now, as the system says */
@@ -221,8 +223,15 @@ typedef struct cairn_stats {
     size_t pools_full;        /* no room */
     size_t pools_free;        /* used before, all blocks free now (in an arena or kept for a class) */
     size_t pools_untouched;   /* slots never used since they came from the system or were purged */
-    size_t large_blocks;      /* live blocks that are runs of slots */
+    size_t large_blocks;      /* live blocks cut from holes */
     size_t large_bytes;       /* their usable bytes */
+    size_t segments;          /* segments held */
+    size_t segment_bytes;     /* their bytes */
+    size_t holes;             /* free ranges in them */
+    size_t hole_bytes;        /* their bytes, touched or not */
+    size_t largest_hole;      /* bytes of the largest */
+    uint64_t hole_searches;   /* looks for a hole, ever */
+    uint64_t holes_visited;   /* holes they looked at, ever */
     size_t huge_blocks;       /* live blocks mapped on their own */
     size_t huge_bytes;        /* their usable bytes */
     size_t cached_bytes;      /* mappings kept for reuse */
@@ -245,11 +254,13 @@ CAIRN_API int cairn_heap_print_stats_json(cairn_heap *heap, FILE *out);
 
 /* What the walk shows. */
 typedef enum cairn_area_kind {
-    CAIRN_AREA_ARENA, /* a whole arena */
-    CAIRN_AREA_POOL,  /* a pool of `block_size` blocks; state in `pool_state` */
-    CAIRN_AREA_BLOCK, /* a live block */
-    CAIRN_AREA_LARGE, /* a live block that is a run of slots */
-    CAIRN_AREA_HUGE   /* a live block mapped on its own */
+    CAIRN_AREA_ARENA,   /* a whole arena */
+    CAIRN_AREA_POOL,    /* a pool of `block_size` blocks; state in `pool_state` */
+    CAIRN_AREA_BLOCK,   /* a live block */
+    CAIRN_AREA_SEGMENT, /* a whole segment: memory that holds large blocks and holes */
+    CAIRN_AREA_LARGE,   /* a live block cut from a hole */
+    CAIRN_AREA_HOLE,    /* a free range of a segment */
+    CAIRN_AREA_HUGE     /* a live block mapped on its own */
 } cairn_area_kind;
 
 typedef enum cairn_pool_state {
@@ -271,7 +282,8 @@ typedef struct cairn_area {
 /* Return false to end the walk. The visitor must not call into the heap. */
 typedef bool (*cairn_visitor)(const cairn_area *area, void *context);
 
-/* Visits arenas in order of address, in each its pools, in each (if `blocks`) its live blocks; then huge blocks.
+/* Visits arenas in order of address, in each its pools, in each (if `blocks`) its live blocks; then segments in order of
+ * address, in each its large blocks and holes; then huge blocks.
  * Returns false if the visitor ended it. Blocks on their way to their owner (remote frees) count as live. [quiet] */
 CAIRN_API bool cairn_heap_walk(cairn_heap *heap, bool blocks, cairn_visitor visitor, void *context);
 
@@ -297,7 +309,10 @@ typedef enum cairn_misuse_kind {
     CAIRN_MISUSE_DOUBLE_FREE, /* the block is free already */
     CAIRN_MISUSE_INTERIOR,    /* points into a block, not at its start */
     CAIRN_MISUSE_WRONG_HEAP,  /* a live block of another heap */
-    CAIRN_MISUSE_HEAP         /* a call that the heap does not allow (destroying the default heap) */
+    CAIRN_MISUSE_OVERRUN, /* the block's header was overwritten, by writing in front of it or beyond the one before */
+    CAIRN_MISUSE_HEAP,    /* a call that the heap does not allow (destroying the default heap) */
+    CAIRN_MISUSE_HANDLE,  /* a handle that was freed, or is none of this heap; `address` holds its number */
+    CAIRN_MISUSE_PIN      /* an unpin without a pin, or a pin on a block that is freed or whose heap is destroyed */
 } cairn_misuse_kind;
 
 typedef struct cairn_misuse {

@@ -9,47 +9,11 @@
 #include "heap/meta.h"
 #include "heap/pagemap.h"
 
-/* ---- runs of slots in a word ---- */
-
-/* Bits i such that slots i .. i+n-1 are all in `set`. */
-static uint64_t runs_of(uint64_t set, unsigned n)
-{
-    unsigned have = 1;
-    while (have < n && set) {
-        unsigned step = have < n - have ? have : n - have;
-        set &= set >> step;
-        have += step;
-    }
-    return set;
-}
-
-static unsigned longest_run(uint64_t set)
-{
-    if (set == ~UINT64_C(0)) {
-        return 64;
-    }
-    uint64_t power[6]; /* power[k]: where runs of 2^k start */
-    power[0] = set;
-    for (unsigned k = 1; k < 6; k++) {
-        power[k] = power[k - 1] & (power[k - 1] >> (1u << (k - 1)));
-    }
-    unsigned length = 0;
-    uint64_t starts = ~UINT64_C(0);
-    for (unsigned k = 6; k-- > 0;) {
-        uint64_t longer = starts & (power[k] >> length);
-        if (longer) {
-            starts = longer;
-            length += 1u << k;
-        }
-    }
-    return length;
-}
-
 /* ---- buckets ---- */
 
 unsigned arena_key(const struct arena *arena)
 {
-    return arena->space->by_run ? longest_run(arena->free) : (unsigned)__builtin_popcountll(arena->free);
+    return (unsigned)__builtin_popcountll(arena->free);
 }
 
 static bool wholly_free(const struct arena *arena)
@@ -109,6 +73,10 @@ _Atomic(int) heaps_with_purges;
 void arena_set_due(cairn_heap *heap)
 {
     uint64_t due = heap->purge_first ? heap->purge_first->purge_at : 0;
+    uint64_t holes = holes_due(&heap->holes);
+    if (holes && (!due || holes < due)) {
+        due = holes;
+    }
     for (int i = 0; i < HUGE_CACHE; i++) {
         const struct huge_cache_entry *entry = &heap->huge_cache[i];
         if (entry->base && (!due || entry->expires < due)) {
@@ -198,7 +166,7 @@ static size_t most_kept(const cairn_heap *heap)
 
 static size_t kept(const cairn_heap *heap)
 {
-    return heap->held_bytes + heap->warm_bytes + heap->huge_cached_bytes;
+    return heap->held_bytes + heap->warm_bytes + heap->huge_cached_bytes + heap->holes.figures.warm_bytes;
 }
 
 size_t heap_warm_room(const cairn_heap *heap)
@@ -213,6 +181,9 @@ void arena_cool(cairn_heap *heap)
             return;
         }
         (void)purge_set(arena, arena->free & arena->dirty, kept(heap) - most_kept(heap));
+    }
+    if (kept(heap) > most_kept(heap)) {
+        (void)holes_cool(&heap->holes, kept(heap) - most_kept(heap));
     }
 }
 
@@ -329,12 +300,18 @@ void arena_release_all(cairn_heap *heap)
 
 /* ---- limit ---- */
 
-bool heap_hold(cairn_heap *heap, size_t bytes)
+bool heap_has_room(const cairn_heap *heap, size_t bytes)
 {
     size_t held = heap->held_bytes + bytes;
-    if (held < bytes || (heap->limit && held > heap->limit)) {
+    return held >= bytes && (!heap->limit || held <= heap->limit);
+}
+
+bool heap_hold(cairn_heap *heap, size_t bytes)
+{
+    if (!heap_has_room(heap, bytes)) {
         return false;
     }
+    size_t held = heap->held_bytes + bytes;
     heap->held_bytes = held;
     if (held > heap->held_peak) {
         heap->held_peak = held;
@@ -350,200 +327,94 @@ void heap_unhold(cairn_heap *heap, size_t bytes)
 
 /* ---- slots ---- */
 
-/* Points one slot's page map entries to its own record, which is set up at its first use. */
+/* Points a slot's page map entries to its record, both set up at its first use. */
 static void map_slot(struct arena *arena, unsigned slot)
 {
     size_t size = arena->space->slot_size;
     struct pool *pool = &arena->pools[slot];
-    if (!pool->arena) {
-        pool->arena = arena;
-        pool->base = arena->base + slot * size + arena->space->first_block;
-        pool->slot = (uint8_t)slot;
-    }
+    pool->arena = arena;
+    pool->base = arena->base + slot * size + arena->space->first_block;
+    pool->slot = (uint8_t)slot;
     pool->size = size;
-    pool->slots = 1;
     pagemap_set(arena->base + slot * size, size, pool);
-    arena->mapped |= slot_mask(slot, 1);
+    arena->mapped |= slot_bit(slot);
 }
 
-/* Points all slots of a run to the record of its first. */
-static void map_run(struct pool *pool, unsigned from, unsigned count)
+/* The usable arena with the fewest free slots. */
+static struct arena *fullest_arena(const struct space *space)
 {
-    size_t size = pool->arena->space->slot_size;
-    pagemap_set(pool->arena->base + (pool->slot + from) * size, count * size, pool);
-    pool->arena->mapped |= slot_mask(pool->slot + from, count);
-}
-
-/* Where in this arena `slots` slots with the alignment start, used ones preferred to untouched; -1: nowhere. */
-static int place_in(const struct arena *arena, unsigned slots, size_t alignment)
-{
-    uint64_t starts = runs_of(arena->free, slots);
-    if (alignment > arena->space->slot_size) {
-        uint64_t aligned = 0;
-        for (size_t at = 0; at < arena->space->arena_size; at += alignment) {
-            aligned |= UINT64_C(1) << (at / arena->space->slot_size);
-        }
-        starts &= aligned;
-    }
-    if (!starts) {
-        return -1;
-    }
-    uint64_t used_before = starts & runs_of(arena->free & arena->dirty, slots);
-    return __builtin_ctzll(used_before ? used_before : starts);
-}
-
-static struct arena *choose_arena(struct space *space, unsigned slots, size_t alignment, int *slot)
-{
-    uint64_t usable = space->filled >> (slots - 1) << (slots - 1);
-    while (usable) {
-        unsigned key = (unsigned)__builtin_ctzll(usable) + 1;
-        for (struct arena *arena = space->bucket[key]; arena; arena = arena->next) {
-            *slot = place_in(arena, slots, alignment);
-            if (*slot >= 0) {
-                return arena;
-            }
-        }
-        usable &= usable - 1;
-    }
-    return NULL;
+    return space->filled ? space->bucket[__builtin_ctzll(space->filled) + 1] : NULL;
 }
 
 enum { WARM_LOOKS = 8 }; /* queued arenas looked at */
 
-/* Where slots would be taken that hold no pages yet, warm ones elsewhere save the page faults and the memory: looks at
- * the last arenas that slots went back to. Not in geometries that keep CPython's rules to the letter. */
-static struct arena *prefer_warm(const cairn_heap *heap, struct arena *arena, unsigned slots, int *slot)
+/* Where a slot would be taken that holds no pages yet, a warm one elsewhere saves the page faults and the memory: looks
+ * at the last arenas that slots went back to. Not in geometries that keep CPython's rules to the letter. */
+static struct arena *prefer_warm(const cairn_heap *heap, struct arena *arena)
 {
-    if (!arena || heap->geometry.return_at_once || !(slot_mask((unsigned)*slot, slots) & ~arena->dirty)) {
+    if (!arena || heap->geometry.return_at_once || (arena->free & arena->dirty)) {
         return arena;
     }
     struct arena *other = heap->purge_last;
     for (int i = 0; other && i < WARM_LOOKS; i++, other = other->purge_prev) {
-        uint64_t warm = other->space == arena->space ? runs_of(other->free & other->dirty, slots) : 0;
-        if (warm) {
-            *slot = __builtin_ctzll(warm);
+        if (other->space == arena->space && (other->free & other->dirty)) {
             return other;
         }
     }
     return arena;
 }
 
-static void take_slots(struct arena *arena, unsigned slot, unsigned count)
+static void take_slot(struct arena *arena, unsigned slot)
 {
-    uint64_t mask = slot_mask(slot, count);
-    ASSERT((arena->free & mask) == mask);
-    arena->heap->warm_bytes -= warm_bytes_of(arena, mask);
-    arena->dirty |= mask;
-    arena->aged &= ~mask;
-    set_free(arena, arena->free & ~mask);
+    uint64_t bit = slot_bit(slot);
+    arena->heap->warm_bytes -= warm_bytes_of(arena, bit);
+    arena->dirty |= bit;
+    arena->aged &= ~bit;
+    set_free(arena, arena->free & ~bit);
 }
 
-struct pool *arena_take(cairn_heap *heap, struct space *space, unsigned slots, size_t alignment, bool may_grow)
+struct pool *arena_take(cairn_heap *heap, struct space *space, bool may_grow)
 {
     arena_tick(heap);
-    if (slots > space->slot_count || alignment > space->arena_size) {
-        return NULL;
-    }
-    size_t size = slots * space->slot_size;
-    int slot = -1;
-    struct arena *arena = choose_arena(space, slots, alignment, &slot);
-    if (alignment <= space->slot_size) {
-        arena = prefer_warm(heap, arena, slots, &slot);
-    }
-    if (!arena && !may_grow) {
-        return NULL;
-    }
-    if (!heap_hold(heap, size)) {
+    struct arena *arena = prefer_warm(heap, fullest_arena(space));
+    if ((!arena && !may_grow) || !heap_hold(heap, space->slot_size)) {
         return NULL;
     }
     if (!arena) {
         arena = arena_new(heap, space);
-        slot = 0;
     }
-    if (!arena || !os->commit(arena->base + (size_t)slot * space->slot_size, size)) {
-        heap_unhold(heap, size);
+    uint64_t warm = arena ? arena->free & arena->dirty : 0;
+    unsigned slot = arena ? (unsigned)__builtin_ctzll(warm ? warm : arena->free) : 0;
+    if (!arena || !os->commit(arena->base + slot * space->slot_size, space->slot_size)) {
+        heap_unhold(heap, space->slot_size);
         return NULL;
     }
-    unsigned first = (unsigned)slot;
-    bool fresh = !(arena->dirty & slot_mask(first, slots));
-    bool all_warm = !(slot_mask(first, slots) & ~arena->dirty);
-    take_slots(arena, first, slots);
-    if (!all_warm) {
+    take_slot(arena, slot);
+    if (!warm) {
         arena_cool(heap);
     }
-    struct pool *pool = &arena->pools[first];
-    if (slots > 1 || !(arena->mapped & slot_mask(first, 1))) {
-        map_slot(arena, first);
-        map_run(pool, 1, slots - 1);
+    if (!(arena->mapped & slot_bit(slot))) {
+        map_slot(arena, slot);
     }
-    pool->slots = (uint8_t)slots;
-    pool->size = size;
-    pool->fresh = fresh;
+    struct pool *pool = &arena->pools[slot];
+    pool->fresh = !warm;
     return pool;
-}
-
-/* Gives slots back to the arena, each with its own record. */
-static void return_slots(struct arena *arena, unsigned slot, unsigned count)
-{
-    cairn_heap *heap = arena->heap;
-    arena_tick(heap); /* what came back earlier; not yet what comes back now */
-    heap_unhold(heap, count * arena->space->slot_size);
-    set_free(arena, arena->free | slot_mask(slot, count));
-    heap->warm_bytes += warm_bytes_of(arena, slot_mask(slot, count));
-    purge_queue(arena);
-    if (heap->purge_delay_ms == 0) {
-        arena_tick(heap); /* the arena may be gone now */
-    }
 }
 
 void arena_return(struct pool *pool)
 {
     struct arena *arena = pool->arena;
-    unsigned slot = pool->slot;
-    unsigned count = pool->slots;
+    cairn_heap *heap = arena->heap;
+    uint64_t bit = slot_bit(pool->slot);
     atomic_store_explicit(&pool->fast, NULL, memory_order_relaxed);
     atomic_store_explicit(&pool->owner, NULL, memory_order_relaxed);
     atomic_store_explicit(&pool->kind, POOL_SLOT, memory_order_relaxed);
-    if (count > 1) {
-        for (unsigned i = 0; i < count; i++) {
-            map_slot(arena, slot + i);
-        }
+    arena_tick(heap); /* what came back earlier; not yet what comes back now */
+    heap_unhold(heap, arena->space->slot_size);
+    set_free(arena, arena->free | bit);
+    heap->warm_bytes += warm_bytes_of(arena, bit);
+    purge_queue(arena);
+    if (heap->purge_delay_ms == 0) {
+        arena_tick(heap); /* the arena may be gone now */
     }
-    return_slots(arena, slot, count);
-}
-
-bool arena_extend(struct pool *pool, unsigned more)
-{
-    struct arena *arena = pool->arena;
-    unsigned end = pool->slot + (unsigned)pool->slots;
-    size_t bytes = more * arena->space->slot_size;
-    if (end + more > arena->space->slot_count) {
-        return false;
-    }
-    uint64_t mask = slot_mask(end, more);
-    if ((arena->free & mask) != mask || !heap_hold(arena->heap, bytes)) {
-        return false;
-    }
-    if (!os->commit(pool->base + pool->size, bytes)) {
-        heap_unhold(arena->heap, bytes);
-        return false;
-    }
-    take_slots(arena, end, more);
-    arena_cool(arena->heap);
-    map_run(pool, pool->slots, more);
-    pool->slots = (uint8_t)(pool->slots + more);
-    pool->size += bytes;
-    return true;
-}
-
-void arena_shorten(struct pool *pool, unsigned fewer)
-{
-    unsigned keep = pool->slots - fewer;
-    ASSERT(keep > 0);
-    for (unsigned i = 0; i < fewer; i++) {
-        map_slot(pool->arena, pool->slot + keep + i);
-    }
-    pool->slots = (uint8_t)keep;
-    pool->size -= fewer * pool->arena->space->slot_size;
-    return_slots(pool->arena, pool->slot + keep, fewer);
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Copyright (c) 2026 The Cairn authors */
 
-/* arena.h: spaces, arenas and their slots: where pools and runs come from and go back to.
+/* arena.h: spaces, arenas and their slots: where pools come from and go back to.
  *
- * Rules. A pool comes from the usable arena with the fewest free slots (small space) or the tightest free run (span
- * space), a free slot before an untouched one, the lowest address first; only when no arena can serve is a new one
- * made. In geometries without return_at_once, free slots of another arena that still hold pages come before untouched
- * ones of that arena.
+ * Rules. A pool comes from the usable arena with the fewest free slots, a free slot before an untouched one, the lowest
+ * address first; only when no arena has a free slot is a new one made. In geometries without return_at_once, free slots
+ * of another arena that still hold pages come before untouched ones of that arena.
  *
  * Giving back. An arena with free slots that hold pages is in the purge queue; when its tick comes (purge_delay_ms
  * later, noticed by whichever slots are taken or returned next) the slots that were free at the tick before and have
@@ -24,34 +23,29 @@
 
 enum { KEEP_BYTES_PER_PERCENT = 16 * 1024 };
 
-/* What may still be kept warm (free slots with pages, cached mappings) so that with what is held it stays within
+/* What may still be kept warm (free slots with pages, used pages inside holes, cached mappings) so that with what is held it stays within
  * keep_percent of the most that was ever held: keeping pages never raises the peak by more. */
 size_t heap_warm_room(const cairn_heap *heap);
 
 /* Purges the longest-free slots as far as that bound is passed. Called when the heap touches new memory. */
 void arena_cool(cairn_heap *heap);
 
-/* Takes `slots` contiguous slots from a space, the first at a multiple of `alignment` bytes. Returns the record of
- * the first slot with arena, base, size, slot, slots and fresh set and the page map pointing to it, kind still
- * POOL_SLOT; NULL if the limit or the system forbids. With may_grow false no new arena is made. */
-struct pool *arena_take(cairn_heap *heap, struct space *space, unsigned slots, size_t alignment, bool may_grow);
+/* Takes a slot of a space. Returns its record with arena, base, size, slot and fresh set and the page map pointing to
+ * it, kind still POOL_SLOT; NULL if the limit or the system forbids. With may_grow false no new arena is made. */
+struct pool *arena_take(cairn_heap *heap, struct space *space, bool may_grow);
 
 /* Returns what arena_take gave. */
 void arena_return(struct pool *pool);
 
-/* Takes the `more` slots that follow a run, or gives back its last `fewer`. The first returns false if they are not
- * free or the limit forbids. */
-bool arena_extend(struct pool *pool, unsigned more);
-void arena_shorten(struct pool *pool, unsigned fewer);
-
-/* Counts bytes against the limit: false if it would be passed. */
+/* Counts bytes against the limit: false if it would be passed. heap_has_room only asks. */
+bool heap_has_room(const cairn_heap *heap, size_t bytes);
 bool heap_hold(cairn_heap *heap, size_t bytes);
 void heap_unhold(cairn_heap *heap, size_t bytes);
 
 /* How many heaps have something to purge or release later. */
 extern _Atomic(int) heaps_with_purges;
 
-/* Notes when the next tick is due, for arenas and cached mappings. */
+/* Notes when the next tick is due, for arenas, holes and cached mappings. */
 void arena_set_due(cairn_heap *heap);
 
 /* Purges free slots whose time has come. */
@@ -68,6 +62,11 @@ static inline uint64_t slot_mask(unsigned slot, unsigned slots)
 {
     uint64_t set = slots >= SLOTS ? ~UINT64_C(0) : (UINT64_C(1) << slots) - 1;
     return slot >= SLOTS ? 0 : set << slot;
+}
+
+static inline uint64_t slot_bit(unsigned slot)
+{
+    return UINT64_C(1) << slot;
 }
 
 static inline uint64_t arena_all_slots(const struct arena *arena)

@@ -7,6 +7,7 @@
 
 #include "heap/arena.h"
 #include "heap/debug.h"
+#include "heap/handle.h"
 #include "heap/owner.h"
 
 /* ---- pools ---- */
@@ -64,10 +65,10 @@ const char *pool_check(const struct pool *pool)
 
 /* ---- arenas ---- */
 
-static const char *map_check(const struct arena *arena, unsigned slot, unsigned count, const struct pool *expected)
+static const char *map_check(const struct arena *arena, unsigned slot, const struct pool *expected)
 {
     size_t size = arena->space->slot_size;
-    for (size_t at = 0; at < count * size; at += (size_t)1 << MAP_PAGE_SHIFT) {
+    for (size_t at = 0; at < size; at += (size_t)1 << MAP_PAGE_SHIFT) {
         if (pagemap_get(arena->base + slot * size + at) != expected) {
             return "the page map does not lead to the pool that covers the address";
         }
@@ -87,26 +88,17 @@ const char *arena_check(const struct arena *arena)
     if (arena->key != arena_key(arena)) {
         return "an arena is in the wrong bucket";
     }
-    unsigned count = 1;
-    for (unsigned slot = 0; slot < arena->space->slot_count; slot += count) {
+    for (unsigned slot = 0; slot < arena->space->slot_count; slot++) {
         const struct pool *pool = &arena->pools[slot];
-        count = 1;
         bool mapped = arena->mapped >> slot & 1;
-        if (arena->free >> slot & 1) {
-            if (pool_kind_of(pool) != POOL_SLOT) {
-                return "a free slot's record says that it serves";
-            }
-        } else {
-            count = pool->slots;
-            if (pool_kind_of(pool) == POOL_SLOT || pool->slot != slot || !count ||
-                pool->size != count * arena->space->slot_size || (arena->free & slot_mask(slot, count))) {
-                return "the record of a slot in use does not describe it";
-            }
-            if (!mapped) {
-                return "a slot is in use and not in the page map";
-            }
+        bool taken = !(arena->free >> slot & 1);
+        if (taken != (pool_kind_of(pool) == POOL_CLASS)) {
+            return "a slot's record and the set of free slots disagree";
         }
-        const char *fault = map_check(arena, slot, count, mapped ? pool : NULL);
+        if (taken && (!mapped || pool->slot != slot || pool->size != arena->space->slot_size)) {
+            return "the record of a slot in use does not describe it";
+        }
+        const char *fault = map_check(arena, slot, mapped ? pool : NULL);
         if (fault) {
             return fault;
         }
@@ -206,20 +198,13 @@ const char *owner_check(const struct owner *owner)
 /* ---- totals ---- */
 
 struct totals {
-    size_t held, warm, large_blocks, large_bytes, huge_blocks, huge_bytes;
+    size_t held, warm, huge_blocks, huge_bytes;
 };
 
 static void add_arena(struct totals *totals, const struct arena *arena)
 {
     totals->held += (size_t)__builtin_popcountll(~arena->free & arena_all_slots(arena)) * arena->space->slot_size;
     totals->warm += (size_t)__builtin_popcountll(arena->free & arena->dirty) * arena->space->slot_size;
-    for (uint64_t taken = ~arena->free & arena->mapped; taken; taken &= taken - 1) {
-        const struct pool *pool = &arena->pools[__builtin_ctzll(taken)];
-        if (pool_kind_of(pool) == POOL_RUN) {
-            totals->large_blocks++;
-            totals->large_bytes += pool->size;
-        }
-    }
 }
 
 const char *heap_totals_check(const cairn_heap *heap)
@@ -239,12 +224,11 @@ const char *heap_totals_check(const cairn_heap *heap)
     if (totals.warm != heap->warm_bytes) {
         return "the bytes of free slots that hold pages do not add up";
     }
-    if (totals.held + totals.huge_bytes != heap->held_bytes) {
+    if (totals.held + heap->holes.figures.held_bytes + totals.huge_bytes + handles_held(heap) != heap->held_bytes) {
         return "the bytes held do not add up";
     }
-    if (totals.large_blocks != heap->large_blocks || totals.large_bytes != heap->large_bytes ||
-        totals.huge_blocks != heap->huge_blocks || totals.huge_bytes != heap->huge_bytes) {
-        return "the counts of large and huge blocks do not add up";
+    if (totals.huge_blocks != heap->huge_blocks || totals.huge_bytes != heap->huge_bytes) {
+        return "the counts of huge blocks do not add up";
     }
-    return NULL;
+    return handles_check(heap);
 }

@@ -17,9 +17,9 @@ static const struct {
     const char *name;
     cairn_geometry geometry;
 } presets[] = {
-    {"classic", {256 * KIB, 4 * KIB, 8, 512, true, true, 0}},
-    {"cpython", {1 * MIB, 16 * KIB, 16, 512, true, true, 48}},
-    {"default", {1 * MIB, 16 * KIB, 16, 1024, false, false, 0}},
+    {"classic", {256 * KIB, 4 * KIB, 8, 512, 1 * KIB, true, true, 0}},
+    {"cpython", {1 * MIB, 16 * KIB, 16, 512, 1 * KIB, true, true, 48}},
+    {"default", {1 * MIB, 16 * KIB, 16, 1024, 16 * KIB, false, false, 0}},
 };
 
 int cairn_geometry_preset(const char *name, cairn_geometry *geometry)
@@ -58,18 +58,20 @@ const char *cairn_geometry_error(const cairn_geometry *g)
     if (g->small_limit > g->pool_size / 8) {
         return "small_limit must be at most an eighth of pool_size";
     }
+    if (!power_of_two(g->medium_limit) || g->medium_limit < DIRECT_MAX || g->medium_limit > POOLED_MAX) {
+        return "medium_limit must be a power of two from 1024 to 16384";
+    }
     if (g->first_block % g->alignment || g->first_block > FIRST_BLOCK_MAX) {
         return "first_block must be a multiple of alignment, at most 240";
     }
     return NULL;
 }
 
-static void space_init(struct space *space, size_t arena_size, size_t slot_size, bool by_run)
+static void space_init(struct space *space, size_t arena_size, size_t slot_size)
 {
     space->arena_size = arena_size;
     space->slot_size = slot_size;
     space->slot_count = (unsigned)(arena_size / slot_size);
-    space->by_run = by_run;
 }
 
 static void add_class(cairn_heap *heap, size_t block_size)
@@ -78,12 +80,8 @@ static void add_class(cairn_heap *heap, size_t block_size)
     bool small = block_size <= heap->geometry.small_limit;
     c->block_size = (uint32_t)block_size;
     c->space = small ? SPACE_SMALL : SPACE_SPAN;
-    c->slots = 1;
-    while (!small && c->slots * heap->spaces[SPACE_SPAN].slot_size < MEDIUM_BLOCKS * block_size) {
-        c->slots = (uint8_t)(c->slots * 2);
-    }
     const struct space *space = &heap->spaces[c->space];
-    size_t capacity = (space->slot_size * c->slots - space->first_block) / block_size;
+    size_t capacity = (space->slot_size - space->first_block) / block_size;
     c->capacity = (uint16_t)(capacity < UINT16_MAX ? capacity : UINT16_MAX); /* what a pool's counter can hold */
     c->direct_lo = 1;
     c->direct_hi = 0;
@@ -110,14 +108,18 @@ static void fill_direct_table(cairn_heap *heap)
 void geometry_apply(cairn_heap *heap)
 {
     const cairn_geometry *g = &heap->geometry;
-    space_init(&heap->spaces[SPACE_SMALL], g->arena_size, g->pool_size, false);
+    space_init(&heap->spaces[SPACE_SMALL], g->arena_size, g->pool_size);
     heap->spaces[SPACE_SMALL].first_block = g->first_block;
-    space_init(&heap->spaces[SPACE_SPAN], SPAN_ARENA, SPAN_SLOT, true);
+    space_init(&heap->spaces[SPACE_SPAN], SPAN_ARENA, SPAN_SLOT);
+    heap->pooled_end = heap->no_pools ? 0 : g->medium_limit + 1;
+    if (heap->no_pools) {
+        return;
+    }
     size_t linear_max = g->small_limit < LINEAR_MAX ? g->small_limit : LINEAR_MAX;
     for (size_t size = g->alignment; size <= linear_max; size += g->alignment) {
         add_class(heap, size);
     }
-    for (size_t doubling = 64; doubling < MEDIUM_MAX; doubling *= 2) {
+    for (size_t doubling = 64; doubling < g->medium_limit; doubling *= 2) {
         for (size_t step = 1; step <= 8; step++) {
             size_t size = doubling + step * (doubling / 8);
             if (size > linear_max && size % g->alignment == 0) {

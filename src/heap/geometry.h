@@ -3,9 +3,10 @@
 
 /* geometry.h: from a geometry to a heap's size classes.
  *
- * Classes up to 512 bytes (or small_limit if that is less) are spaced by the alignment; above, eight to a doubling (at most 12.5% rounding) up to
- * MEDIUM_MAX. Those up to small_limit live in pools of the geometry (the small space), the others in pools of one to four 64 KiB
- * slots (the span space). */
+ * Classes up to 512 bytes (or small_limit if that is less) are spaced by the alignment; above, eight to a doubling (at
+ * most 12.5% rounding) up to medium_limit. Those up to small_limit live in pools of the geometry (the small space), the
+ * others in pools of 64 KiB (the span space). Requests above medium_limit, and all of a heap without pools, have no
+ * class. */
 
 #ifndef CAIRN_HEAP_GEOMETRY_H
 #define CAIRN_HEAP_GEOMETRY_H
@@ -15,7 +16,7 @@
 /* Fills the heap's class tables and spaces from heap->geometry and heap->min_alignment. */
 void geometry_apply(cairn_heap *heap);
 
-/* The class that serves a request of `size` bytes, at most MEDIUM_MAX. */
+/* The class that serves a request of `size` bytes, at most medium_limit. */
 static inline unsigned class_of(const cairn_heap *heap, size_t size)
 {
     if (size <= DIRECT_MAX) {

@@ -12,6 +12,7 @@
 #include "heap/arena.h"
 #include "heap/front.h"
 #include "heap/geometry.h"
+#include "heap/handle.h"
 #include "heap/large.h"
 #include "heap/meta.h"
 #include "heap/misuse.h"
@@ -111,10 +112,13 @@ static void heap_init(cairn_heap *heap, const cairn_heap_options *options, const
         size_t length = strnlen(options->name, NAME_MAX_BYTES - 1);
         memcpy(heap->name, options->name, length);
     }
+    heap->fit = options->fit;
+    heap->no_pools = options->no_pools;
     geometry_apply(heap);
     os_lock_init(&heap->lock);
     owner_init(&heap->base, heap);
     heap->base.common = !heap->single;
+    large_init(heap);
 }
 
 static void start_default(void)
@@ -154,6 +158,7 @@ void heap_start(void)
 static bool options_valid(const cairn_heap_options *options, const cairn_geometry *geometry)
 {
     return options->struct_size == sizeof *options && !cairn_geometry_error(geometry) &&
+           options->fit <= CAIRN_FIT_WORST &&
            (options->min_alignment == 0 || options->min_alignment == 8 || options->min_alignment == 16);
 }
 
@@ -197,6 +202,7 @@ void cairn_heap_destroy(cairn_heap *heap)
     registry_lock();
     registry_remove(heap);
     registry_unlock();
+    handles_release(heap);
     large_release_all(heap);
     arena_release_all(heap);
     if (atomic_exchange_explicit(&heap->purge_due, 0, memory_order_relaxed)) {
@@ -228,7 +234,7 @@ size_t cairn_trim(cairn_heap *heap)
         owner_return_idle(owner);
     }
     os_lock_take(&heap->lock);
-    size_t bytes = large_trim(heap) + arena_trim(heap);
+    size_t bytes = handles_trim(heap) + large_trim(heap) + arena_trim(heap);
     os_lock_give(&heap->lock);
     return bytes;
 }

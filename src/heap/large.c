@@ -10,11 +10,14 @@
 
 #include "heap/arena.h"
 #include "heap/debug.h"
+#include "heap/handle.h"
 #include "heap/meta.h"
 #include "heap/owner.h"
 #include "heap/pagemap.h"
 #include "heap/registry.h"
 #include "heap/thread.h"
+
+enum { HOLE_SLACK = 16 }; /* a chunk may be this much larger than holes_chunk_size() says */
 
 static size_t round_to_page(size_t size)
 {
@@ -24,65 +27,138 @@ static size_t round_to_page(size_t size)
 
 /* ---- accounting ---- */
 
-static void count_alloc(cairn_heap *heap, struct pool *pool, size_t asked)
+static void count_alloc(cairn_heap *heap, struct large_counts *counts, size_t asked, size_t given)
 {
-    bool huge = pool_kind_of(pool) == POOL_HUGE;
-    *(huge ? &heap->huge_blocks : &heap->large_blocks) += 1;
-    *(huge ? &heap->huge_bytes : &heap->large_bytes) += pool->size;
-    heap->large_requests++;
-    heap->large_asked += asked;
-    heap->large_given += pool->size;
-    pool->asked = asked;
+    counts->requests++;
+    counts->asked += asked;
+    counts->given += given;
     if (heap->exact) {
-        exact_served(&heap->base, heap->class_count, asked, pool->size);
-    }
-}
-
-static void count_free(cairn_heap *heap, const struct pool *pool)
-{
-    bool huge = pool_kind_of(pool) == POOL_HUGE;
-    *(huge ? &heap->huge_blocks : &heap->large_blocks) -= 1;
-    *(huge ? &heap->huge_bytes : &heap->large_bytes) -= pool->size;
-    if (heap->exact) {
-        exact_freed(heap, pool->size);
+        exact_served(&heap->base, heap->class_count, asked, given);
     }
 }
 
 /* A block changed its size in place or by remapping. */
-static void count_resize(cairn_heap *heap, struct pool *pool, size_t old_size, size_t asked)
+static void count_resize(cairn_heap *heap, size_t old_size, size_t new_size)
 {
-    bool huge = pool_kind_of(pool) == POOL_HUGE;
-    *(huge ? &heap->huge_bytes : &heap->large_bytes) += pool->size - old_size;
-    pool->asked = asked;
-    if (heap->exact && pool->size >= old_size) {
-        exact_served(&heap->base, heap->class_count, 0, pool->size - old_size);
+    if (heap->exact && new_size >= old_size) {
+        exact_served(&heap->base, heap->class_count, 0, new_size - old_size);
     } else if (heap->exact) {
-        exact_freed(heap, old_size - pool->size);
+        exact_freed(heap, old_size - new_size);
     }
 }
 
-static void own(cairn_heap *heap, struct pool *pool, enum pool_kind kind)
+/* ---- holes ---- */
+
+void large_init(cairn_heap *heap)
 {
-    pool->block_size = 0;
-    pool->state = STATE_NONE;
-    atomic_store_explicit(&pool->used, 0, memory_order_relaxed);
-    atomic_store_explicit(&pool->fast, NULL, memory_order_relaxed);
-    atomic_store_explicit(&pool->kind, kind, memory_order_relaxed);
-    atomic_store_explicit(&pool->owner, &heap->base, memory_order_release);
+    struct hole_options options = {
+        .meta = &heap->meta,
+        .owner = &heap->base,
+        .fit = heap->fit,
+        .secret = os_random(),
+        .purge_delay_ms = heap->purge_delay_ms,
+        .keep_segments = 1,
+    };
+    holes_init(&heap->holes, &options);
 }
 
-/* ---- runs ---- */
-
-static struct pool *run_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)
+static void note_holes_due(cairn_heap *heap)
 {
-    struct space *space = &heap->spaces[SPACE_SPAN];
-    unsigned slots = (unsigned)((size + SPAN_SLOT - 1) / SPAN_SLOT);
-    struct pool *pool = arena_take(heap, space, slots ? slots : 1, alignment, true);
-    if (pool) {
-        own(heap, pool, POOL_RUN);
-        *zeroed = pool->fresh;
+    if (holes_due(&heap->holes) != heap->holes_due) {
+        heap->holes_due = holes_due(&heap->holes);
+        arena_set_due(heap);
     }
-    return pool;
+}
+
+/* What follows a change of the hole space: the bytes held, which were `before`, and the next tick. */
+static void holes_changed(cairn_heap *heap, size_t before)
+{
+    size_t held = heap->holes.figures.held_bytes;
+    if (held > before) {
+        (void)heap_hold(heap, held - before);
+        arena_cool(heap);
+    } else {
+        heap_unhold(heap, before - held);
+    }
+    note_holes_due(heap);
+}
+
+static void *hole_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)
+{
+    struct hole_space *holes = &heap->holes;
+    size_t before = holes->figures.held_bytes;
+    if (!heap_has_room(heap, holes_chunk_size(size) + HOLE_SLACK)) {
+        return NULL;
+    }
+    void *block = holes_alloc(holes, size, alignment, zeroed, true);
+    if (block) {
+        holes_changed(heap, before);
+        count_alloc(heap, &heap->large_counts, size, holes_usable(block));
+    }
+    return block;
+}
+
+static void hole_free(cairn_heap *heap, struct pool *pool, void *block)
+{
+    size_t before = heap->holes.figures.held_bytes;
+    if (heap->exact) {
+        exact_freed(heap, holes_usable(block));
+    }
+    holes_free(&heap->holes, segment_of_record(pool), block);
+    holes_changed(heap, before);
+}
+
+static void *hole_resize(cairn_heap *heap, struct pool *pool, void *block, size_t size)
+{
+    size_t before = heap->holes.figures.held_bytes;
+    size_t old_size = holes_usable(block);
+    if (size > old_size && !heap_has_room(heap, size - old_size + 2 * HOLE_SLACK)) {
+        return NULL;
+    }
+    if (!holes_resize(&heap->holes, segment_of_record(pool), block, size)) {
+        return NULL;
+    }
+    holes_changed(heap, before);
+    count_resize(heap, old_size, holes_usable(block));
+    return block;
+}
+
+bool large_check(struct pool *segment, const void *block, cairn_misuse_kind *misuse)
+{
+    cairn_heap *heap = pool_owner(segment)->heap;
+    if (LIKELY(holes_is_block(&heap->holes, segment_of_record(segment), block))) {
+        return true;
+    }
+    os_lock_take(&heap->lock);
+    enum hole_place_kind kind = holes_find(&heap->holes, segment_of_record(segment), block).kind;
+    os_lock_give(&heap->lock);
+    switch (kind) {
+    case HOLE_PLACE_BLOCK:
+    case HOLE_PLACE_DAMAGED:
+        *misuse = CAIRN_MISUSE_OVERRUN;
+        break;
+    case HOLE_PLACE_INTERIOR:
+        *misuse = CAIRN_MISUSE_INTERIOR;
+        break;
+    case HOLE_PLACE_FREE:
+        *misuse = CAIRN_MISUSE_DOUBLE_FREE;
+        break;
+    case HOLE_PLACE_HEADER:
+        *misuse = CAIRN_MISUSE_FOREIGN;
+        break;
+    }
+    return false;
+}
+
+const void *large_block_at(struct pool *segment, const void *address, size_t *size)
+{
+    cairn_heap *heap = pool_owner(segment)->heap;
+    os_lock_take(&heap->lock);
+    struct hole_place place = holes_find(&heap->holes, segment_of_record(segment), address);
+    os_lock_give(&heap->lock);
+    bool live = place.kind == HOLE_PLACE_BLOCK || place.kind == HOLE_PLACE_INTERIOR || place.kind == HOLE_PLACE_DAMAGED;
+    *size = live ? place.size : 0;
+    return live ? place.start : NULL;
 }
 
 /* ---- mappings ---- */
@@ -103,10 +179,12 @@ static size_t cache_drop(cairn_heap *heap, struct huge_cache_entry *entry)
 
 void large_tick(cairn_heap *heap)
 {
-    if (!heap->huge_cached_bytes) {
+    if (!heap->huge_cached_bytes && !holes_due(&heap->holes)) {
         return;
     }
     uint64_t now = os_clock_ms();
+    holes_tick(&heap->holes, now);
+    note_holes_due(heap);
     for (int i = 0; i < HUGE_CACHE; i++) {
         if (heap->huge_cache[i].base && heap->huge_cache[i].expires <= now) {
             cache_drop(heap, &heap->huge_cache[i]);
@@ -116,7 +194,8 @@ void large_tick(cairn_heap *heap)
 
 size_t large_trim(cairn_heap *heap)
 {
-    size_t bytes = 0;
+    size_t bytes = holes_trim(&heap->holes);
+    note_holes_due(heap);
     for (int i = 0; i < HUGE_CACHE; i++) {
         if (heap->huge_cache[i].base) {
             bytes += cache_drop(heap, &heap->huge_cache[i]);
@@ -187,9 +266,9 @@ static char *map_pages(cairn_heap *heap, size_t size, size_t alignment, size_t *
     return base;
 }
 
-static struct pool *huge_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)
+static void *huge_alloc(cairn_heap *heap, size_t asked, size_t alignment, bool *zeroed)
 {
-    size = round_to_page(size ? size : 1);
+    size_t size = round_to_page(asked ? asked : 1);
     struct pool *pool = meta_alloc(&heap->meta, sizeof *pool);
     if (!pool) {
         return NULL;
@@ -206,7 +285,9 @@ static struct pool *huge_alloc(cairn_heap *heap, size_t size, size_t alignment, 
     }
     pool->base = base;
     pool->size = got;
-    own(heap, pool, POOL_HUGE);
+    pool->asked = asked;
+    atomic_store_explicit(&pool->kind, POOL_HUGE, memory_order_relaxed);
+    atomic_store_explicit(&pool->owner, &heap->base, memory_order_release);
     pool->next = heap->huge;
     if (heap->huge) {
         heap->huge->prev = pool;
@@ -214,7 +295,10 @@ static struct pool *huge_alloc(cairn_heap *heap, size_t size, size_t alignment, 
     heap->huge = pool;
     arena_cool(heap);
     pagemap_set(base, 1, pool);
-    return pool;
+    heap->huge_blocks++;
+    heap->huge_bytes += got;
+    count_alloc(heap, &heap->huge_counts, asked, got);
+    return base;
 }
 
 static void huge_free(cairn_heap *heap, struct pool *pool)
@@ -224,6 +308,11 @@ static void huge_free(cairn_heap *heap, struct pool *pool)
         pool->next->prev = pool->prev;
     }
     pagemap_set(pool->base, 1, NULL);
+    heap->huge_blocks--;
+    heap->huge_bytes -= pool->size;
+    if (heap->exact) {
+        exact_freed(heap, pool->size);
+    }
     heap_unhold(heap, pool->size);
     cache_put(heap, pool->base, pool->size);
     meta_free(&heap->meta, pool, sizeof *pool);
@@ -268,16 +357,27 @@ static void *huge_resize(cairn_heap *heap, struct pool *pool, size_t size)
     pool->size = new_size;
     heap_unhold(heap, new_size < old_size ? old_size - new_size : 0);
     arena_cool(heap);
-    count_resize(heap, pool, old_size, size);
+    heap->huge_bytes += new_size - old_size;
+    pool->asked = size;
+    count_resize(heap, old_size, new_size);
     return base;
 }
 
 /* ---- public ---- */
 
-static struct pool *try_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zero)
+static void tick_if_due(cairn_heap *heap)
 {
-    bool run = size <= RUN_MAX && alignment <= SPAN_ARENA;
-    return run ? run_alloc(heap, size, alignment, zero) : huge_alloc(heap, size, alignment, zero);
+    uint64_t due = atomic_load_explicit(&heap->purge_due, memory_order_relaxed);
+    if (due && due <= os_clock_ms()) {
+        large_tick(heap);
+        arena_tick(heap);
+    }
+}
+
+static void *try_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zero)
+{
+    bool large = size <= HOLE_MAX && alignment <= HOLE_MAX;
+    return large ? hole_alloc(heap, size, alignment, zero) : huge_alloc(heap, size, alignment, zero);
 }
 
 /* All that this thread can give back before a request is refused. The heap's lock is held, and given back meanwhile. */
@@ -295,23 +395,21 @@ static void make_room(cairn_heap *heap)
 void *large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)
 {
     bool zero = false;
-    struct pool *pool = NULL;
+    void *block = NULL;
     if (size <= PTRDIFF_MAX && alignment <= PTRDIFF_MAX) {
         os_lock_take(&heap->lock);
-        large_tick(heap);
-        pool = try_alloc(heap, size, alignment, &zero);
-        if (!pool) {
+        tick_if_due(heap);
+        block = try_alloc(heap, size, alignment, &zero);
+        if (!block) {
             make_room(heap);
+            handles_trim(heap);
             large_trim(heap);
             arena_trim(heap);
-            pool = try_alloc(heap, size, alignment, &zero);
-        }
-        if (pool) {
-            count_alloc(heap, pool, size);
+            block = try_alloc(heap, size, alignment, &zero);
         }
         os_lock_give(&heap->lock);
     }
-    if (!pool) {
+    if (!block) {
         atomic_fetch_add_explicit(&heap->requests_failed, 1, memory_order_relaxed);
         errno = ENOMEM;
         return NULL;
@@ -319,7 +417,7 @@ void *large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)
     if (zeroed) {
         *zeroed = zero;
     }
-    return pool->base;
+    return block;
 }
 
 struct large_place large_find(const void *address)
@@ -339,45 +437,34 @@ struct large_place large_find(const void *address)
     return place;
 }
 
-void large_free(struct pool *pool)
+void large_free(struct pool *pool, void *block)
 {
     cairn_heap *heap = pool_owner(pool)->heap;
     os_lock_take(&heap->lock);
-    count_free(heap, pool);
-    large_tick(heap);
+    tick_if_due(heap);
     if (pool_kind_of(pool) == POOL_HUGE) {
         huge_free(heap, pool);
     } else {
-        arena_return(pool);
+        hole_free(heap, pool, block);
     }
     os_lock_give(&heap->lock);
 }
 
-static void *run_resize(cairn_heap *heap, struct pool *pool, size_t size)
+size_t large_usable(const struct pool *pool, const void *block)
 {
-    size_t old_size = pool->size;
-    unsigned slots = (unsigned)((size + SPAN_SLOT - 1) / SPAN_SLOT);
-    if (slots > pool->slots && !arena_extend(pool, slots - pool->slots)) {
-        return NULL;
-    }
-    if (slots < pool->slots) {
-        arena_shorten(pool, pool->slots - slots);
-    }
-    count_resize(heap, pool, old_size, size);
-    return pool->base;
+    return pool_kind_of(pool) == POOL_HUGE ? pool->size : holes_usable(block);
 }
 
-void *large_resize(struct pool *pool, size_t size)
+void *large_resize(struct pool *pool, void *block, size_t size)
 {
     cairn_heap *heap = pool_owner(pool)->heap;
     bool huge = pool_kind_of(pool) == POOL_HUGE;
-    void *resized = NULL;
-    os_lock_take(&heap->lock);
-    if (huge && size > RUN_MAX) {
-        resized = huge_resize(heap, pool, size);
-    } else if (!huge && size <= RUN_MAX) {
-        resized = run_resize(heap, pool, size);
+    bool to_huge = size > HOLE_MAX && size > large_usable(pool, block);
+    if (size < heap->pooled_end || to_huge != huge) {
+        return NULL;
     }
+    os_lock_take(&heap->lock);
+    void *resized = huge ? huge_resize(heap, pool, size) : hole_resize(heap, pool, block, size);
     os_lock_give(&heap->lock);
     return resized;
 }
@@ -385,6 +472,7 @@ void *large_resize(struct pool *pool, size_t size)
 void large_release_all(cairn_heap *heap)
 {
     large_trim(heap);
+    holes_release_all(&heap->holes);
     while (heap->huge) {
         struct pool *pool = heap->huge;
         heap->huge = pool->next;

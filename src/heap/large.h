@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Copyright (c) 2026 The Cairn authors */
 
-/* large.h: blocks above MEDIUM_MAX: runs of 64 KiB slots up to RUN_MAX, and mappings of their own beyond.
+/* large.h: blocks that no pool serves: cut from holes (hole.h) up to HOLE_MAX, mapped on their own beyond.
  *
  * They belong to the heap, not to a thread: the record's owner is the heap's base owner, and every operation takes
  * the heap's lock. Freed mappings are kept for a short time (purge_delay_ms) and in small number for requests of
@@ -12,16 +12,29 @@
 
 #include "heap/types.h"
 
+/* Makes the heap's hole space ready. */
+void large_init(cairn_heap *heap);
+
 /* A block of `size` bytes at a multiple of `alignment`. *zeroed (if not NULL) tells whether it is known to be zero. NULL
  * and ENOMEM on failure. Takes the heap's lock. */
 void *large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed);
 
-/* Frees a run or huge block. Takes the heap's lock. */
-void large_free(struct pool *pool);
+/* Frees a large or huge block. Takes the heap's lock. */
+void large_free(struct pool *pool, void *block);
 
-/* Resizes a run or huge block to `size` > MEDIUM_MAX bytes without copying: a run in place, a huge block in place or
- * by moving its pages. NULL if that cannot be done; the block is then unchanged. */
-void *large_resize(struct pool *pool, size_t size);
+/* Resizes a large or huge block without copying: a large block in place, a huge block in place or by moving its pages.
+ * NULL if that cannot be done or would waste more than half; the block is then unchanged. */
+void *large_resize(struct pool *pool, void *block, size_t size);
+
+/* Usable bytes of a live large or huge block. */
+size_t large_usable(const struct pool *pool, const void *block);
+
+/* Is this a live block of a segment? If not, *misuse says what it is. Takes the heap's lock in that case. */
+bool large_check(struct pool *segment, const void *block, cairn_misuse_kind *misuse);
+
+/* The live block of a segment that an address lies in, and its usable bytes; NULL if there is none. Takes the heap's
+ * lock. */
+const void *large_block_at(struct pool *segment, const void *address, size_t *size);
 
 /* The live huge block an address lies in, of whatever heap; heap NULL if there is none. Searches the lists: for
  * addresses the page map does not know. */
@@ -32,13 +45,13 @@ struct large_place {
 };
 struct large_place large_find(const void *address);
 
-/* Releases cached mappings whose time has come. The heap's lock is held. */
+/* Releases cached mappings and purges holes whose time has come. The heap's lock is held. */
 void large_tick(cairn_heap *heap);
 
-/* Releases cached mappings. Returns their bytes. The heap's lock is held. */
+/* Releases cached mappings, purges all holes and releases empty segments. Returns the bytes. The heap's lock is held. */
 size_t large_trim(cairn_heap *heap);
 
-/* Releases every huge block and cached mapping. */
+/* Releases every segment, huge block and cached mapping. */
 void large_release_all(cairn_heap *heap);
 
 #endif

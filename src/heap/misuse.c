@@ -5,6 +5,7 @@
 
 #include "heap/misuse.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +31,12 @@ cairn_misuse_handler cairn_set_misuse_handler(cairn_misuse_handler replacement)
     return old ? old : default_handler;
 }
 
+static void call_handler(const cairn_misuse *misuse)
+{
+    cairn_misuse_handler h = atomic_load(&handler);
+    (h ? h : default_handler)(misuse);
+}
+
 static const char *sentence(cairn_misuse_kind kind)
 {
     switch (kind) {
@@ -41,7 +48,11 @@ static const char *sentence(cairn_misuse_kind kind)
         return "is not the start of a block";
     case CAIRN_MISUSE_WRONG_HEAP:
         return "belongs to another heap";
+    case CAIRN_MISUSE_OVERRUN:
+        return "is a block whose header was overwritten (overrun)";
     case CAIRN_MISUSE_HEAP:
+    case CAIRN_MISUSE_HANDLE:
+    case CAIRN_MISUSE_PIN:
         break;
     }
     return "is a heap that cannot be destroyed";
@@ -52,7 +63,7 @@ static void describe(cairn_misuse *misuse)
     if (misuse->kind == CAIRN_MISUSE_HEAP) {
         return;
     }
-    const struct pool *pool = pagemap_get(misuse->address);
+    struct pool *pool = pagemap_get(misuse->address);
     if (!pool) {
         struct large_place place = large_find(misuse->address);
         misuse->heap = place.heap;
@@ -67,12 +78,13 @@ static void describe(cairn_misuse *misuse)
         misuse->block = pool_block_start(pool, misuse->address);
         misuse->block_size = misuse->block ? pool->block_size : 0;
         break;
-    case POOL_RUN:
     case POOL_HUGE:
         misuse->block = pool->base;
         misuse->block_size = pool->size;
         break;
     case POOL_SEGMENT:
+        misuse->block = large_block_at(pool, misuse->address, &misuse->block_size);
+        break;
     case POOL_SLOT:
         break;
     }
@@ -101,8 +113,18 @@ void misuse_report(cairn_misuse_kind kind, const char *call, const void *address
     }
     (void)snprintf(text, sizeof text, "cairn: %s(%p): the address %s%s%s", call, address, sentence(kind), block, heap);
     misuse.text = text;
-    cairn_misuse_handler h = atomic_load(&handler);
-    (h ? h : default_handler)(&misuse);
+    call_handler(&misuse);
+}
+
+void misuse_report_handle(cairn_misuse_kind kind, const char *call, uint64_t handle, cairn_heap *heap,
+                          const char *sentence)
+{
+    cairn_misuse misuse = {.kind = kind, .call = call, .address = (void *)(uintptr_t)handle, .expected = heap};
+    char text[400];
+    (void)snprintf(text, sizeof text, "cairn: %s(%#" PRIx64 "): the handle %s%s%s%s", call, handle, sentence,
+                   heap ? " in heap \"" : "", heap ? cairn_heap_name(heap) : "", heap ? "\"" : "");
+    misuse.text = text;
+    call_handler(&misuse);
 }
 
 _Noreturn void debug_failed(const char *condition, const char *file, int line)

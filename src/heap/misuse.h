@@ -12,4 +12,8 @@
 /* Reports; returns if the handler does. `call` names the public call, `expected` the heap it named or NULL. */
 void misuse_report(cairn_misuse_kind kind, const char *call, const void *address, cairn_heap *expected);
 
+/* The same for a handle; `sentence` says what is wrong with it, `heap` is the one the call named or NULL. */
+void misuse_report_handle(cairn_misuse_kind kind, const char *call, uint64_t handle, cairn_heap *heap,
+                          const char *sentence);
+
 #endif

@@ -26,6 +26,7 @@
 #include "heap/arena.h"
 #include "heap/check.h"
 #include "heap/geometry.h"
+#include "heap/handle.h"
 #include "heap/large.h"
 #include "heap/misuse.h"
 #include "heap/remote.h"
@@ -405,7 +406,7 @@ static struct pool *take_pool(struct owner *owner, unsigned class_index, bool ma
     lock_heap(owner);
     struct pool *pool = heap->single ? NULL : adopt_of_class(owner, class_index);
     if (!pool) {
-        pool = arena_take(heap, &heap->spaces[c->space], c->slots, 1, may_grow);
+        pool = arena_take(heap, &heap->spaces[c->space], may_grow);
         if (pool) {
             set_class(owner, pool, class_index);
         }
@@ -428,6 +429,7 @@ static struct pool *find_pool(struct owner *owner, unsigned class_index)
     }
     if (!pool) {
         lock_heap(owner);
+        handles_trim(owner->heap);
         large_trim(owner->heap);
         arena_trim(owner->heap);
         unlock_heap(owner);
@@ -523,7 +525,7 @@ void *owner_alloc_slow(struct owner *owner, size_t size)
     if (owner == &owner_none) {
         return thread_alloc(cairn_heap_default(), size);
     }
-    if (size > MEDIUM_MAX) {
+    if (size >= owner->heap->pooled_end) {
         return large_alloc(owner->heap, size, 1, NULL);
     }
     return owner_serve(owner, class_of(owner->heap, size), size);
@@ -589,6 +591,10 @@ struct pool *pool_of_live(const char *call, const void *address, cairn_heap *exp
         misuse = CAIRN_MISUSE_DOUBLE_FREE;
     } else if (expected && pool_owner(pool)->heap != expected) {
         misuse = CAIRN_MISUSE_WRONG_HEAP;
+    } else if (kind == POOL_SEGMENT) {
+        if (large_check(pool, address, &misuse)) {
+            return pool;
+        }
     } else if (kind == POOL_CLASS && is_untouched(pool, address)) {
         misuse = CAIRN_MISUSE_FOREIGN;
     } else if (kind == POOL_CLASS ? pool_block_start(pool, address) != address : pool->base != address) {
@@ -625,7 +631,7 @@ void owner_free_live(struct owner *owner, struct pool *pool, void *address)
 {
     int saved = errno;
     if (pool_kind_of(pool) != POOL_CLASS) {
-        large_free(pool);
+        large_free(pool, address);
     } else if (pool_owner(pool) == owner) {
         free_own_checked(owner, pool, address);
     } else {

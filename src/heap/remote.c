@@ -57,7 +57,7 @@ static void send(struct pool *pool, struct block *block, cairn_heap *locked)
 }
 
 /* The box is emptied first: should another thread fork in the middle, the child must not find the chain twice. */
-static void send_chain(struct outbox *box)
+static void send_chain(struct owner *owner, struct outbox *box)
 {
     struct owner *to = box->to;
     struct block *first = box->first;
@@ -65,7 +65,7 @@ static void send_chain(struct outbox *box)
     box->first = NULL;
     atomic_signal_fence(memory_order_seq_cst);
     if (!post(to, first, box->last)) {
-        remote_route(NULL, first, NULL);
+        remote_route(owner, first, NULL); /* that owner is no longer live: some of its pools may be this one's now */
     }
 }
 
@@ -76,10 +76,11 @@ void remote_flush(struct owner *owner)
     }
     for (int i = 0; i < OUTBOX_SLOTS; i++) {
         if (owner->outbox[i].to) {
-            send_chain(&owner->outbox[i]);
+            send_chain(owner, &owner->outbox[i]);
         }
     }
     owner->outbox_bytes = 0;
+    owner_drain(owner); /* a thread that only frees would not look into its inbox otherwise */
 }
 
 static struct outbox *outbox_for(struct owner *owner, struct owner *to)
@@ -105,7 +106,7 @@ void remote_free(struct owner *owner, struct pool *pool, struct block *block)
     if (box->to != to) {
         if (box->to) {
             owner->outbox_bytes -= box->bytes;
-            send_chain(box);
+            send_chain(owner, box);
         }
         box->first = NULL;
         box->to = to;

@@ -41,7 +41,7 @@ void *cairn_calloc(cairn_heap *heap, size_t count, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    if (bytes > MEDIUM_MAX) {
+    if (bytes >= heap->pooled_end) {
         bool zeroed = false;
         void *block = large_alloc(heap, bytes, 1, &zeroed);
         if (block && !zeroed) {
@@ -60,7 +60,7 @@ void *cairn_calloc(cairn_heap *heap, size_t count, size_t size)
 static int aligned_class(const cairn_heap *heap, size_t alignment, size_t size)
 {
     size_t rounded = (size + alignment - 1) & ~(alignment - 1);
-    if (rounded < size || rounded > MEDIUM_MAX) {
+    if (rounded < size || rounded >= heap->pooled_end) {
         return -1;
     }
     for (unsigned c = class_of(heap, rounded ? rounded : alignment); c < heap->class_count; c++) {
@@ -116,16 +116,16 @@ static struct pool *pool_to_resize(void *block, cairn_heap *expected)
     return pool;
 }
 
-static size_t usable(const struct pool *pool)
+static size_t usable(const struct pool *pool, const void *block)
 {
-    return pool_kind_of(pool) == POOL_CLASS ? pool->block_size : pool->size;
+    return pool_kind_of(pool) == POOL_CLASS ? pool->block_size : large_usable(pool, block);
 }
 
 /* Resizes without moving where that wastes less than half; NULL if the block must move. */
 static void *resize_in_place(struct pool *pool, void *block, size_t size)
 {
     if (pool_kind_of(pool) != POOL_CLASS) {
-        return size > MEDIUM_MAX ? large_resize(pool, size) : NULL;
+        return large_resize(pool, block, size);
     }
     size_t have = pool->block_size;
     return size <= have && (size >= have / 2 || have <= 32) ? block : NULL;
@@ -143,7 +143,7 @@ static void *resize(cairn_heap *heap, struct pool *pool, void *block, size_t siz
     if (resized) {
         return resized;
     }
-    size_t have = usable(pool);
+    size_t have = usable(pool, block);
     int saved = errno;
     resized = cairn_alloc(heap, size);
     if (resized) {
@@ -189,7 +189,7 @@ size_t cairn_usable_size(const void *block)
         return 0;
     }
     const struct pool *pool = pool_of_live("usable_size", block, NULL);
-    return pool ? usable(pool) : 0;
+    return pool ? usable(pool, block) : 0;
 }
 
 cairn_heap *cairn_heap_of(const void *address)

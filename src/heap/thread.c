@@ -213,7 +213,7 @@ struct owner *thread_owner(cairn_heap *heap)
 
 void *thread_alloc(cairn_heap *heap, size_t size)
 {
-    if (size > MEDIUM_MAX) {
+    if (size >= heap->pooled_end) {
         return large_alloc(heap, size, 1, NULL);
     }
     struct owner *owner = thread_owner(heap);

@@ -4,7 +4,7 @@
 /* types.h: the map of the heap. Units, constants, structures; no code.
  *
  *   heap ── 2 spaces ── arenas ── 64 slots ── pools ── blocks          (small: the geometry's; span: 64 KiB slots)
- *    │                              └──────── runs (large blocks)
+ *    ├── hole space ── segments ── large blocks and holes (hole.h)
  *    ├── huge blocks (mapped on their own) and a few cached mappings
  *    └── owners: what owns pools. A single heap has one, `base`. A shared heap has one per thread that allocates,
  *        and `base`, the common owner, which holds the pools of threads that ended and is used under the heap's lock.
@@ -15,7 +15,7 @@
  * Who may touch what:
  *   - an owner's lists and its pools' free lists: its thread (single: the caller's lock; `base` of a shared heap: the
  *     heap's lock);
- *   - spaces, arenas, slots, runs, huge blocks, the list of owners: the heap's lock;
+ *   - spaces, arenas, slots, segments, huge blocks, the list of owners: the heap's lock;
  *   - inbox, counters: atomics, anyone. */
 
 #ifndef CAIRN_HEAP_TYPES_H
@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include "cairn.h"
+#include "heap/hole.h"
 #include "os/os.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
@@ -37,11 +38,10 @@ enum {
     DIRECT_MAX = 1024, /* largest request found through an owner's direct table */
     DIRECT_COUNT = DIRECT_MAX / 8 + 1,
     LINEAR_MAX = 512,   /* classes up to here are spaced by the alignment */
-    MEDIUM_MAX = 65536, /* largest request served by a pool */
-    MEDIUM_BLOCKS = 4,  /* least blocks in a pool of the span space */
+    POOLED_MAX = 16384, /* largest request that a geometry may have served by pools */
     SPAN_SLOT = 65536,
     SPAN_ARENA = SPAN_SLOT * SLOTS,
-    RUN_MAX = SPAN_ARENA, /* largest request served by a run of slots; above: mapped on its own */
+    HOLE_MAX = 4194304, /* largest request served by a hole; above: mapped on its own */
     NAME_MAX_BYTES = 32,
     OUTBOX_SLOTS = 16,    /* destinations a thread gathers remote frees for at a time */
     OUTBOX_BYTES = 65536, /* most bytes a thread holds back in its outbox */
@@ -61,7 +61,6 @@ struct block {
 enum pool_kind {
     POOL_SLOT,    /* a free slot: no pool (all records start so: the value is 0) */
     POOL_CLASS,   /* serves blocks of one class */
-    POOL_RUN,     /* one large block: a run of slots */
     POOL_SEGMENT, /* blocks and holes of the hole space; the record is a segment's */
     POOL_HUGE     /* one block mapped on its own; the record is not part of an arena */
 };
@@ -81,7 +80,7 @@ struct pool {
                                          on its used list and its heap is not exact */
     _Atomic(uint64_t) requests;      /* served; written by the owner only */
     _Atomic(uint32_t) used;          /* blocks in use; written by the owner only */
-    uint32_t block_size;             /* bytes; 0 for runs and huge blocks */
+    uint32_t block_size;             /* bytes; 0 for segments and huge blocks */
     char *base;                      /* first block, or the one block */
     _Atomic(struct owner *) owner;   /* changes only under the heap's lock; NULL for a slot */
     uint16_t capacity;               /* blocks */
@@ -93,15 +92,14 @@ struct pool {
     uint8_t class_index;
     _Atomic(uint8_t) kind; /* enum pool_kind; constant while a block of it is live */
     uint8_t slot;          /* index of its first slot */
-    uint8_t slots;         /* how many it takes */
     bool fresh;            /* its untouched part is known to be zero */
     struct arena *arena;   /* NULL for huge */
-    size_t size;           /* bytes of the pool, run or mapping */
+    size_t size;           /* bytes of the pool, segment or mapping */
     union {
         struct {
             struct pool *all_next, *all_prev; /* of a pool of a class: in the list of all its owner's pools */
         };
-        size_t asked; /* of a run or huge block: the bytes asked for */
+        size_t asked; /* of a huge block: the bytes asked for */
     };
 };
 
@@ -143,7 +141,6 @@ struct owner {
 struct size_class {
     uint32_t block_size;
     uint16_t capacity;
-    uint8_t slots;
     uint8_t space;     /* index into heap->spaces */
     uint8_t direct_lo; /* direct table entries this class serves: lo..hi, none if lo > hi */
     uint8_t direct_hi;
@@ -151,24 +148,22 @@ struct size_class {
 
 enum { SPACE_SMALL, SPACE_SPAN, SPACES };
 
-/* Arenas of one shape. An arena with key k > 0 is in bucket k. The key says how useful the arena is: for the small
- * space its number of free slots (so the arena with the fewest free pools is found first), for the span space its
- * longest run of free slots (so the tightest fit is found first). (space_check) */
+/* Arenas of one shape. An arena with key k > 0 is in bucket k. The key is the number of its free slots, so that the arena
+ * with the fewest free pools is found first. (space_check) */
 struct space {
     size_t arena_size;
     size_t slot_size;
     size_t first_block; /* bytes before a pool's first block */
     unsigned slot_count;
-    bool by_run;
     uint64_t filled; /* bit k-1: bucket k is not empty */
     struct arena *bucket[SLOTS + 1];
     size_t arenas;
     size_t arenas_free; /* arenas with all slots free */
 };
 
-/* free & ~dirty: untouched slots; free & dirty: free slots; ~free: slots of pools and runs. (arena_check) */
+/* free & ~dirty: untouched slots; free & dirty: free slots; ~free: slots of pools. (arena_check) */
 struct arena {
-    struct pool pools[SLOTS]; /* record i describes the pool, run or free slot that starts at slot i */
+    struct pool pools[SLOTS]; /* record i describes the pool or free slot at slot i */
     cairn_heap *heap;
     struct space *space;
     char *base;
@@ -195,7 +190,7 @@ struct meta_free {
     struct meta_free *next;
 };
 
-enum { META_SIZES = 4 };
+enum { META_SIZES = 16 };
 
 struct meta {
     struct meta_chunk *chunks;
@@ -204,6 +199,13 @@ struct meta {
         struct meta_free *list;
     } spare[META_SIZES];
     size_t bytes;
+};
+
+/* Requests served, ever. */
+struct large_counts {
+    uint64_t requests;
+    uint64_t asked; /* bytes asked for */
+    uint64_t given; /* usable bytes given for them */
 };
 
 struct huge_cache_entry {
@@ -219,13 +221,16 @@ struct cairn_heap {
     bool single;
     bool exact;
     bool is_default;
+    bool no_pools;
     bool quiet; /* being walked or checked: no ticks; under the lock */
     cairn_geometry geometry;
     size_t min_alignment;
     size_t limit;
     unsigned purge_delay_ms;
     unsigned keep_percent;
+    cairn_fit fit;
 
+    size_t pooled_end; /* requests of fewer bytes are served by pools; 0: none is */
     unsigned class_count;
     unsigned class_above_direct; /* class of the first size above DIRECT_MAX */
     struct size_class classes[CAIRN_CLASSES_MAX];
@@ -248,8 +253,10 @@ struct cairn_heap {
     size_t held_bytes, held_peak;
     size_t warm_bytes; /* free slots that hold pages: the sum of free & dirty */
     size_t arenas_created, arenas_released;
-    size_t large_blocks, large_bytes, huge_blocks, huge_bytes;
-    uint64_t large_requests, large_asked, large_given;
+    struct hole_space holes; /* large blocks */
+    uint64_t holes_due;      /* what holes_due() said last */
+    size_t huge_blocks, huge_bytes;
+    struct large_counts large_counts, huge_counts;
     uint64_t purged_bytes;
     size_t owner_count;
     cairn_heap *next, *prev; /* the registry's list, under its lock */

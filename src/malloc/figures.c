@@ -224,10 +224,10 @@ static size_t round_up(size_t size, size_t unit)
 CAIRN_API size_t malloc_good_size(size_t size)
 {
     const cairn_heap *heap = cairn_heap_default();
-    if (size <= MEDIUM_MAX) {
+    if (size < heap->pooled_end) {
         return heap->classes[class_of(heap, size)].block_size;
     }
-    return round_up(size, size <= RUN_MAX ? SPAN_SLOT : os_page_size());
+    return size <= HOLE_MAX ? holes_chunk_size(size) - HOLE_OVERHEAD : round_up(size, os_page_size());
 }
 
 /* Bionic's requests to give memory back. */

@@ -177,18 +177,27 @@ static void put_requests(struct printer *printer, const cairn_stats *stats)
     put_bytes(printer, "purged", stats->purged_bytes, "pages given back to the system");
 }
 
+static void put_holes(struct printer *printer, const cairn_stats *stats)
+{
+    char remark[96];
+    (void)snprintf(remark, sizeof remark, "in %zu holes of %zu segments, the largest %s", stats->holes, stats->segments,
+                   human(stats->largest_hole).s);
+    put_bytes(printer, "holes", stats->hole_bytes, remark);
+}
+
 static void put_memory(struct printer *printer, const cairn_stats *stats)
 {
     put(printer, "\n  %-15s %18s\n", "Memory, now", "bytes");
     put_blocks(printer, "live", stats->live_bytes, stats->live_blocks, "");
     put_exact_bytes(printer, stats_are_exact(stats), "live, peak", stats->live_peak, "");
     put_bytes(printer, "resident", stats->resident_bytes, "in physical memory, as the system says");
-    put_bytes(printer, "held", stats->held_bytes, "pools, runs and mappings in use");
+    put_bytes(printer, "held", stats->held_bytes, "pools, large blocks and mappings in use");
     put_bytes(printer, "held, peak", stats->held_peak, "");
     put_bytes(printer, "reserved", stats->reserved_bytes, "address space");
     put_bytes(printer, "cached", stats->cached_bytes, "mappings kept for reuse");
     put_bytes(printer, "metadata", stats->metadata_bytes, "Cairn's own records");
-    put_blocks(printer, "large", stats->large_bytes, stats->large_blocks, ", runs of slots");
+    put_blocks(printer, "large", stats->large_bytes, stats->large_blocks, ", cut from holes");
+    put_holes(printer, stats);
     put_blocks(printer, "huge", stats->huge_bytes, stats->huge_blocks, ", mapped on their own");
 }
 
@@ -329,14 +338,16 @@ struct field {
 #define CLASS_EXACT(member) FIELD(cairn_class_stats, member, true)
 
 static const struct field stats_fields[] = {
-    COUNTED(requests),       COUNTED(frees),          COUNTED(requests_failed), EXACT(bytes_asked),
-    EXACT(bytes_given),      COUNTED(live_blocks),    COUNTED(live_bytes),      EXACT(live_peak),
-    COUNTED(held_bytes),     COUNTED(held_peak),      COUNTED(reserved_bytes),  COUNTED(resident_bytes),
-    COUNTED(metadata_bytes), COUNTED(arenas),         COUNTED(arenas_created),  COUNTED(arenas_released),
-    COUNTED(pools_used),     COUNTED(pools_full),     COUNTED(pools_free),      COUNTED(pools_untouched),
-    COUNTED(large_blocks),   COUNTED(large_bytes),    COUNTED(huge_blocks),     COUNTED(huge_bytes),
-    COUNTED(cached_bytes),   COUNTED(purged_bytes),   COUNTED(remote_frees),    COUNTED(owners),
-    EXACT(internal_bytes),   COUNTED(external_bytes), COUNTED(class_count),
+    COUNTED(requests),       COUNTED(frees),        COUNTED(requests_failed), EXACT(bytes_asked),
+    EXACT(bytes_given),      COUNTED(live_blocks),  COUNTED(live_bytes),      EXACT(live_peak),
+    COUNTED(held_bytes),     COUNTED(held_peak),    COUNTED(reserved_bytes),  COUNTED(resident_bytes),
+    COUNTED(metadata_bytes), COUNTED(arenas),       COUNTED(arenas_created),  COUNTED(arenas_released),
+    COUNTED(pools_used),     COUNTED(pools_full),   COUNTED(pools_free),      COUNTED(pools_untouched),
+    COUNTED(large_blocks),   COUNTED(large_bytes),  COUNTED(segments),        COUNTED(segment_bytes),
+    COUNTED(holes),          COUNTED(hole_bytes),   COUNTED(largest_hole),    COUNTED(hole_searches),
+    COUNTED(holes_visited),  COUNTED(huge_blocks),  COUNTED(huge_bytes),      COUNTED(cached_bytes),
+    COUNTED(purged_bytes),   COUNTED(remote_frees), COUNTED(owners),          EXACT(internal_bytes),
+    COUNTED(external_bytes), COUNTED(class_count),
 };
 
 static const struct field class_fields[] = {
@@ -417,6 +428,7 @@ static void put_geometry_json(struct printer *printer, const cairn_geometry *geo
 {
     put(printer, "  \"geometry\": {\"arena_size\": %zu, \"pool_size\": %zu, \"alignment\": %zu, \"small_limit\": %zu, ",
         geometry->arena_size, geometry->pool_size, geometry->alignment, geometry->small_limit);
+    put(printer, "\"medium_limit\": %zu, ", geometry->medium_limit);
     put(printer, "\"reuse_at_once\": %s, \"return_at_once\": %s, ", geometry->reuse_at_once ? "true" : "false",
         geometry->return_at_once ? "true" : "false");
     put(printer, "\"first_block\": %zu},\n", geometry->first_block);

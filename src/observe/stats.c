@@ -33,27 +33,42 @@ static void add_class_pool(cairn_stats *stats, const struct pool *pool)
     }
 }
 
-/* Adds an arena's pools and runs; returns the resident bytes that its live runs hold. */
-static size_t add_arena(cairn_stats *stats, const struct arena *arena)
+static void add_arena(cairn_stats *stats, const struct arena *arena)
 {
-    size_t live_resident = 0;
-    uint64_t all = arena_all_slots(arena);
     stats->arenas++;
     stats->reserved_bytes += arena->space->arena_size;
     stats->pools_free += (size_t)__builtin_popcountll(arena->free & arena->dirty);
     stats->pools_untouched += (size_t)__builtin_popcountll(arena->free & ~arena->dirty);
-    for (uint64_t taken = ~arena->free & arena->mapped & all; taken; taken &= taken - 1) {
-        const struct pool *pool = &arena->pools[__builtin_ctzll(taken)];
-        enum pool_kind kind = pool_kind_of(pool);
-        if (kind == POOL_CLASS) {
-            add_class_pool(stats, pool);
-        } else if (kind == POOL_RUN) {
-            live_resident += os->resident(pool->base, pool->size);
-            stats->internal_bytes += pool->size - pool->asked;
-        }
+    for (uint64_t taken = ~arena->free & arena_all_slots(arena); taken; taken &= taken - 1) {
+        add_class_pool(stats, &arena->pools[__builtin_ctzll(taken)]);
     }
     stats->resident_bytes += os->resident(arena->base, arena->space->arena_size);
-    return live_resident;
+}
+
+/* What of live large and huge blocks is resident. */
+struct large_residents {
+    cairn_stats *stats;
+    size_t live;
+};
+
+static size_t resident_of(const void *address, size_t size)
+{
+    size_t page = os_page_size();
+    uintptr_t from = (uintptr_t)address & ~(page - 1);
+    uintptr_t to = ((uintptr_t)address + size + page - 1) & ~(page - 1);
+    size_t resident = os->resident((const void *)from, to - from);
+    return resident < size ? resident : size;
+}
+
+static bool add_hole_area(const struct hole_area *area, void *context)
+{
+    struct large_residents *residents = context;
+    if (area->kind == HOLE_AREA_SEGMENT) {
+        residents->stats->resident_bytes += os->resident(area->address, area->size);
+    } else if (area->kind == HOLE_AREA_BLOCK) {
+        residents->live += resident_of(area->address, area->size);
+    }
+    return true;
 }
 
 static void add_owner(cairn_stats *stats, const cairn_heap *heap, const struct owner *owner)
@@ -71,7 +86,7 @@ static void describe_classes(cairn_stats *stats, const cairn_heap *heap)
     for (unsigned c = 0; c < heap->class_count; c++) {
         const struct size_class *class = &heap->classes[c];
         stats->classes[c].block_size = class->block_size;
-        stats->classes[c].pool_size = class->slots * heap->spaces[class->space].slot_size;
+        stats->classes[c].pool_size = heap->spaces[class->space].slot_size;
         stats->classes[c].requests = heap->flushed_requests[c];
         stats->classes[c].bytes_asked = heap->flushed_asked[c];
     }
@@ -98,15 +113,25 @@ static size_t sum_classes(cairn_stats *stats, bool exact)
     return live_bytes;
 }
 
+/* What live blocks waste by the mean of all requests. */
+static size_t unasked(const struct large_counts *counts, size_t live_blocks)
+{
+    double mean = counts->requests ? (double)(counts->given - counts->asked) / (double)counts->requests : 0;
+    return (size_t)(mean * (double)live_blocks);
+}
+
 void cairn_heap_stats(cairn_heap *heap, cairn_stats *stats)
 {
     memset(stats, 0, sizeof *stats);
     os_lock_take(&heap->lock);
     describe_classes(stats, heap);
-    size_t live_resident = 0;
     for (const struct arena *arena = heap->arenas; arena; arena = arena->all_next) {
-        live_resident += add_arena(stats, arena);
+        add_arena(stats, arena);
     }
+    const struct hole_figures *holes = &heap->holes.figures;
+    struct large_residents residents = {stats, 0};
+    (void)holes_visit(&heap->holes, add_hole_area, &residents);
+    size_t live_resident = residents.live;
     for (const struct pool *pool = heap->huge; pool; pool = pool->next) {
         size_t resident = os->resident(pool->base, pool->size);
         live_resident += resident;
@@ -123,20 +148,29 @@ void cairn_heap_stats(cairn_heap *heap, cairn_stats *stats)
         add_owner(stats, heap, owner);
     }
     size_t class_bytes = sum_classes(stats, heap->exact);
-    stats->large_blocks = heap->large_blocks;
-    stats->large_bytes = heap->large_bytes;
+    stats->large_blocks = holes->live_blocks;
+    stats->large_bytes = holes->live_bytes;
+    stats->segments = holes->segments;
+    stats->segment_bytes = holes->segment_bytes;
+    stats->holes = holes->holes;
+    stats->hole_bytes = holes_bytes(&heap->holes);
+    stats->largest_hole = holes_largest(&heap->holes);
+    stats->hole_searches = holes->searches;
+    stats->holes_visited = holes->visited;
     stats->huge_blocks = heap->huge_blocks;
     stats->huge_bytes = heap->huge_bytes;
     stats->cached_bytes = heap->huge_cached_bytes;
-    stats->reserved_bytes += heap->huge_bytes + heap->huge_cached_bytes;
-    size_t large_live = heap->large_blocks + heap->huge_blocks;
-    stats->requests += heap->large_requests;
-    stats->frees += heap->large_requests - large_live;
+    stats->reserved_bytes += heap->huge_bytes + heap->huge_cached_bytes + holes->segment_bytes;
+    size_t large_live = stats->large_blocks + heap->huge_blocks;
+    uint64_t large_requests = heap->large_counts.requests + heap->huge_counts.requests;
+    stats->requests += large_requests;
+    stats->frees += large_requests - large_live;
     stats->live_blocks += large_live;
-    stats->live_bytes = class_bytes + heap->large_bytes + heap->huge_bytes;
+    stats->live_bytes = class_bytes + stats->large_bytes + heap->huge_bytes;
     if (heap->exact) {
-        stats->bytes_asked += heap->large_asked;
-        stats->bytes_given += heap->large_given;
+        stats->bytes_asked += heap->large_counts.asked + heap->huge_counts.asked;
+        stats->bytes_given += heap->large_counts.given + heap->huge_counts.given;
+        stats->internal_bytes += unasked(&heap->large_counts, stats->large_blocks);
         stats->live_peak = atomic_load_explicit(&heap->live_peak, memory_order_relaxed);
     } else {
         stats->internal_bytes = 0;
@@ -150,7 +184,7 @@ void cairn_heap_stats(cairn_heap *heap, cairn_stats *stats)
     stats->metadata_bytes += heap->is_default ? sizeof *heap : 0;
     stats->arenas_created = heap->arenas_created;
     stats->arenas_released = heap->arenas_released;
-    stats->purged_bytes = heap->purged_bytes;
+    stats->purged_bytes = heap->purged_bytes + holes->purged_bytes;
     stats->owners = heap->owner_count + (heap->single ? 1 : 0);
     os_lock_give(&heap->lock);
 }

@@ -109,30 +109,15 @@ static bool visit_slot(const struct walk *walk, const struct arena *arena, unsig
     return walk->visitor(&area, walk->context);
 }
 
-static bool visit_large(const struct walk *walk, const struct pool *pool, cairn_area_kind kind)
-{
-    cairn_area area = {.kind = kind, .address = pool->base, .size = pool->size};
-    return walk->visitor(&area, walk->context);
-}
-
 static bool visit_arena(const struct walk *walk, const struct arena *arena)
 {
     cairn_area area = {.kind = CAIRN_AREA_ARENA, .address = arena->base, .size = arena->space->arena_size};
     if (!walk->visitor(&area, walk->context)) {
         return false;
     }
-    unsigned step = 1;
-    for (unsigned slot = 0; slot < arena->space->slot_count; slot += step) {
-        const struct pool *pool = &arena->pools[slot];
-        bool more;
-        step = 1;
-        if (arena->free >> slot & 1) {
-            more = visit_slot(walk, arena, slot);
-        } else {
-            step = pool->slots;
-            more = pool_kind_of(pool) == POOL_CLASS ? visit_class_pool(walk, pool)
-                                                    : visit_large(walk, pool, CAIRN_AREA_LARGE);
-        }
+    for (unsigned slot = 0; slot < arena->space->slot_count; slot++) {
+        bool more = arena->free >> slot & 1 ? visit_slot(walk, arena, slot)
+                                            : visit_class_pool(walk, &arena->pools[slot]);
         if (!more) {
             return false;
         }
@@ -140,15 +125,43 @@ static bool visit_arena(const struct walk *walk, const struct arena *arena)
     return true;
 }
 
-static bool visit_heap(const cairn_heap *heap, const struct walk *walk)
+static bool visit_hole_area(const struct hole_area *found, void *context)
+{
+    const struct walk *walk = context;
+    cairn_area area = {.address = found->address, .size = found->size};
+    switch (found->kind) {
+    case HOLE_AREA_SEGMENT:
+        area.kind = CAIRN_AREA_SEGMENT;
+        break;
+    case HOLE_AREA_BLOCK:
+        area.kind = CAIRN_AREA_LARGE;
+        break;
+    case HOLE_AREA_HOLE:
+        area.kind = CAIRN_AREA_HOLE;
+        area.address = (char *)found->address + HOLE_OVERHEAD; /* the first word is the block's before it */
+        break;
+    }
+    return walk->visitor(&area, walk->context);
+}
+
+static bool visit_huge(const struct walk *walk, const struct pool *pool)
+{
+    cairn_area area = {.kind = CAIRN_AREA_HUGE, .address = pool->base, .size = pool->size};
+    return walk->visitor(&area, walk->context);
+}
+
+static bool visit_heap(const cairn_heap *heap, struct walk *walk)
 {
     for (const struct arena *arena = heap->arenas; arena; arena = arena->all_next) {
         if (!visit_arena(walk, arena)) {
             return false;
         }
     }
+    if (!holes_visit(&heap->holes, visit_hole_area, walk)) {
+        return false;
+    }
     for (const struct pool *pool = heap->huge; pool; pool = pool->next) {
-        if (!visit_large(walk, pool, CAIRN_AREA_HUGE)) {
+        if (!visit_huge(walk, pool)) {
             return false;
         }
     }
@@ -207,6 +220,7 @@ size_t cairn_heap_check(cairn_heap *heap, FILE *out)
     for (const struct owner *owner = heap->owners; owner; owner = owner->next) {
         faults += report(heap, out, "owner", owner, owner_check(owner));
     }
+    faults += report(heap, out, "hole space of", heap, holes_check(&heap->holes));
     faults += report(heap, out, "totals of", heap, heap_totals_check(heap));
     faults += report(heap, out, "lists of", heap, listed_check(heap));
     heap_set_quiet(heap, false);

@@ -29,7 +29,7 @@
 #include "python/cpython.h"
 
 enum { DOMAINS = CAIRN_DOMAIN_OBJECT + 1 };
-enum { PYTHON_KEEP_PERCENT = 5 }; /* stock Python keeps little: the peak must hardly be higher */
+enum { PYTHON_KEEP_PERCENT = 10 }; /* stock Python keeps little: the peak must hardly be higher */
 enum { FIRST_MINOR = 8, LAST_MINOR = 13, FIRST_MINOR_WITH_MANY_GILS = 12 };
 
 static struct {
@@ -171,6 +171,9 @@ enum { OBJECT_ALIGNMENT = 16 };
 /* Where CPython's own pools have their first block; see cairn_geometry. */
 enum { CPYTHON_FIRST_BLOCK = 48 };
 
+/* Buffers of lists, dicts and strings are packed as tightly as malloc does for stock Python. */
+enum { PYTHON_MEDIUM_LIMIT = 2048 };
+
 /* Will this process print its statistics? Then the heap counts every request, as the default heap does. */
 static bool will_be_shown(const struct options *options)
 {
@@ -182,6 +185,9 @@ static cairn_heap *make_heap(bool single)
     const struct options *options = cairn_options();
     cairn_geometry geometry = options->geometry;
     geometry.reuse_at_once = true;
+    if (geometry.medium_limit > PYTHON_MEDIUM_LIMIT) {
+        geometry.medium_limit = PYTHON_MEDIUM_LIMIT;
+    }
     if (geometry.alignment == OBJECT_ALIGNMENT && !geometry.first_block) {
         geometry.first_block = CPYTHON_FIRST_BLOCK;
     }

@@ -491,6 +491,7 @@ struct seen_blocks {
     size_t count;
     size_t room;
     size_t large, large_bytes, huge, huge_bytes;
+    size_t segments, segment_bytes, holes, hole_bytes;
     size_t arenas;
     size_t pools[4]; /* by cairn_pool_state */
 };
@@ -519,6 +520,14 @@ static bool see_area(const cairn_area *area, void *context)
         seen->large++;
         seen->large_bytes += area->size;
         see(seen, area->address, area->size);
+        break;
+    case CAIRN_AREA_SEGMENT:
+        seen->segments++;
+        seen->segment_bytes += area->size;
+        break;
+    case CAIRN_AREA_HOLE:
+        seen->holes++;
+        seen->hole_bytes += area->size;
         break;
     case CAIRN_AREA_HUGE:
         seen->huge++;
@@ -641,6 +650,10 @@ static void expect_sums_agree(const struct worker *worker, const cairn_stats *st
     expect_number(worker, "pools full", stats->pools_full, walked->pools[CAIRN_POOL_FULL]);
     expect_number(worker, "pools free", stats->pools_free, walked->pools[CAIRN_POOL_FREE]);
     expect_number(worker, "large blocks", stats->large_blocks, walked->large);
+    expect_number(worker, "segments", stats->segments, walked->segments);
+    expect_number(worker, "segment bytes", stats->segment_bytes, walked->segment_bytes);
+    expect_number(worker, "holes", stats->holes, walked->holes);
+    expect_number(worker, "hole bytes", stats->hole_bytes, walked->hole_bytes);
     expect_number(worker, "large bytes", stats->large_bytes, walked->large_bytes);
     expect_number(worker, "huge blocks", stats->huge_blocks, walked->huge);
     expect_number(worker, "huge bytes", stats->huge_bytes, walked->huge_bytes);

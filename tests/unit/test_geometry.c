@@ -121,6 +121,17 @@ static void bad_small_limits_are_named(void **state)
     }
 }
 
+static void bad_medium_limits_are_named(void **state)
+{
+    (void)state;
+    size_t bad[] = {0, 512, 1023, 3072, 32768, SIZE_MAX};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        cairn_geometry g = good();
+        g.medium_limit = bad[i];
+        expect_fault(&g, "medium_limit");
+    }
+}
+
 static void bad_first_blocks_are_named(void **state)
 {
     (void)state;
@@ -210,8 +221,8 @@ static void every_geometry_without_error_serves(void **state)
     for (size_t pool = KIB(4); pool <= KIB(512); pool *= 2) {
         for (size_t ratio = 4; ratio <= 64; ratio *= 2) {
             for (size_t i = 0; i < 2 * COUNT_OF(limits); i++) {
-                cairn_geometry g = {pool * ratio, pool,       i % 2 ? 16 : 8, limits[i / 2],
-                                    i % 3 == 0,   i % 3 == 1, i % 4 * 16};
+                cairn_geometry g = {pool * ratio,    pool,       i % 2 ? 16 : 8, limits[i / 2],
+                                    KIB(1) << i % 5, i % 3 == 0, i % 3 == 1,     i % 4 * 16};
                 if (cairn_geometry_error(&g) == NULL) {
                     serve_everything(&g, i % 2 == 0);
                     served++;
@@ -225,7 +236,7 @@ static void every_geometry_without_error_serves(void **state)
 static void a_heap_tells_the_geometry_it_was_made_with(void **state)
 {
     (void)state;
-    cairn_geometry wanted = {MIB(2), KIB(32), 8, 256, true, false, 24};
+    cairn_geometry wanted = {MIB(2), KIB(32), 8, 256, 4096, true, false, 24};
     cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
     options.geometry = &wanted;
     cairn_heap *heap = cairn_heap_create(&options);
@@ -240,6 +251,7 @@ static void a_heap_tells_the_geometry_it_was_made_with(void **state)
     assert_true(got.reuse_at_once);
     assert_false(got.return_at_once);
     assert_int_equal(got.first_block, 24);
+    assert_int_equal(got.medium_limit, 4096);
     cairn_heap_destroy(heap);
 }
 
@@ -254,6 +266,7 @@ int main(void)
         cmocka_unit_test(bad_pool_sizes_are_named),
         cmocka_unit_test(bad_alignments_are_named),
         cmocka_unit_test(bad_small_limits_are_named),
+        cmocka_unit_test(bad_medium_limits_are_named),
         cmocka_unit_test(bad_first_blocks_are_named),
         cmocka_unit_test(a_pool_holds_what_follows_its_first_block),
         cmocka_unit_test(small_limit_above_an_eighth_of_the_pool_is_named),

@@ -99,7 +99,7 @@ static void destroying_null_does_nothing(void **state)
     assert_int_equal(mapped_now(), before);
 }
 
-/* Blocks of every kind: small, medium, runs, huge, aligned. */
+/* Blocks of every kind: small, medium, large, huge, aligned. */
 static void fill(cairn_heap *heap)
 {
     const size_t sizes[] = {1, 100, 500, 2000, 9000, 60000, 70000, KIB(300), MIB(3), MIB(9)};

@@ -131,10 +131,10 @@ static void freeing_a_large_block_again_is_reported(void **state)
     (void)state;
     cairn_heap *heap = heap_of_preset("default", true);
     void *keeps_the_arena = cairn_alloc(heap, KIB(100));
-    void *run = cairn_alloc(heap, KIB(200));
+    void *block = cairn_alloc(heap, KIB(200));
     assert_non_null(keeps_the_arena);
-    cairn_free(heap, run);
-    expect_double_free(heap, run);
+    cairn_free(heap, block);
+    expect_double_free(heap, block);
     void *huge = cairn_alloc(heap, MIB(6));
     cairn_free(heap, huge);
     misuse_record_start();

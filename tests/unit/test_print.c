@@ -14,7 +14,7 @@
 
 typedef int (*print_function)(const cairn_stats *stats, const char *name, const cairn_geometry *geometry, FILE *out);
 
-static const cairn_geometry geometry_used = {1048576, 16384, 16, 512, true, false, 48};
+static const cairn_geometry geometry_used = {1048576, 16384, 16, 512, 2048, true, false, 48};
 static cairn_stats stats; /* set up anew for each test */
 static char output[65536];
 
@@ -251,9 +251,10 @@ static void json_has_figures(void **state)
     const char *text = printed(print_stats_json, "main");
 
     assert_int_equal(strncmp(text, "{\n  \"name\": \"main\",\n", 20), 0);
-    assert_has(text, "\"geometry\": {\"arena_size\": 1048576, \"pool_size\": 16384, \"alignment\": 16, "
-                     "\"small_limit\": 512, \"reuse_at_once\": true, \"return_at_once\": false, "
-                     "\"first_block\": 48},");
+    assert_has(text,
+               "\"geometry\": {\"arena_size\": 1048576, \"pool_size\": 16384, \"alignment\": 16, "
+               "\"small_limit\": 512, \"medium_limit\": 2048, \"reuse_at_once\": true, \"return_at_once\": false, "
+               "\"first_block\": 48},");
     assert_has(text, "\"requests\": 1234567,");
     assert_has(text, "\"bytes_given\": 100000000,");
     assert_has(text, "\"pools_untouched\": 14,");

@@ -326,18 +326,18 @@ static void a_shrunk_block_gives_its_memory_back(void **state)
     }
 }
 
-static void a_run_grows_in_place_into_free_slots(void **state)
+static void a_large_block_grows_in_place_into_the_hole_behind(void **state)
 {
     cairn_heap *heap = heap_in(state);
-    void *run = cairn_alloc(heap, KIB(100));
-    uintptr_t place = address_of(run);
+    void *block = cairn_alloc(heap, KIB(100));
+    uintptr_t place = address_of(block);
     for (size_t size = KIB(200); size <= MIB(1); size += KIB(100)) {
-        run = cairn_realloc(heap, run, size);
-        assert_int_equal(address_of(run), place);
-        assert_true(cairn_usable_size(run) >= size);
+        block = cairn_realloc(heap, block, size);
+        assert_int_equal(address_of(block), place);
+        assert_true(cairn_usable_size(block) >= size);
     }
     assert_int_equal(stats_of(heap)->requests, 1);
-    cairn_free(heap, run);
+    cairn_free(heap, block);
 }
 
 /* A huge block is never copied: growth is left to remap, so pages keep their place in memory and the heap never holds
@@ -452,7 +452,7 @@ int main(void)
         ON_ALL(realloc_within_the_usable_size_stays_in_place),
         ON_ALL(realloc_keeps_contents_from_any_size_to_any),
         ON_ALL(a_shrunk_block_gives_its_memory_back),
-        ON_ALL(a_run_grows_in_place_into_free_slots),
+        ON_ALL(a_large_block_grows_in_place_into_the_hole_behind),
         ON_ALL(huge_blocks_grow_by_remap),
         ON_ALL(a_refused_resize_leaves_the_block_as_it_was),
         ON_ALL(free_preserves_errno),

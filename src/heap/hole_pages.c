@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* hole_pages.c: the pages of segments: which are touched, warm and aged, and their way back to the system. The sets
+ * are described in hole_private.h. Lock: the heap's, held by every caller. */
+
+#include "heap/hole_private.h"
+
+/* ---- sets ---- */
+
+size_t pages_count(const uint64_t *set, size_t from, size_t to)
+{
+    size_t count = 0;
+    for (size_t word = from / 64; from < to && word <= (to - 1) / 64; word++) {
+        count += (size_t)__builtin_popcountll(set[word] & word_mask(word, from, to));
+    }
+    return count;
+}
+
+bool pages_clean(const struct segment *segment, size_t from, size_t to)
+{
+    for (size_t word = from / 64; from < to && word <= (to - 1) / 64; word++) {
+        if (segment->touched[word] & word_mask(word, from, to)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+size_t pages_warm(const struct segment *segment)
+{
+    return pages_count(segment->warm_set, 0, segment->words * 64);
+}
+
+static void count_warm(struct hole_space *space, size_t more, size_t less)
+{
+    space->figures.warm_bytes += (more - less) << space->page_shift;
+}
+
+/* The bits of [from, to) of one word, from/64 == (to - 1)/64. */
+static inline uint64_t run_mask(size_t from, size_t to)
+{
+    return (~UINT64_C(0) >> (64 - (to - from))) << (from % 64);
+}
+
+/* Set bits of a word that is not 0. A block's pages are mostly one run, which needs no real count. */
+static inline size_t count_run(uint64_t word)
+{
+    uint64_t run = word >> __builtin_ctzll(word);
+    return run & (run + 1) ? (size_t)__builtin_popcountll(word) : 64 - (size_t)__builtin_clzll(run);
+}
+
+/* Touches pages of one word; how many of them were warm. */
+static inline size_t take_word(struct segment *segment, size_t word, uint64_t mask)
+{
+    uint64_t warm = segment->warm_set[word] & mask;
+    segment->touched[word] |= mask;
+    if (!warm) {
+        return 0;
+    }
+    segment->warm_set[word] &= ~mask;
+    segment->aged[word] &= ~mask;
+    return count_run(warm);
+}
+
+/* The head of a hole that follows is in the range too. */
+void pages_take(struct hole_space *space, struct segment *segment, const struct chunk *chunk, const struct chunk *end)
+{
+    if (UNLIKELY(!segment->purges)) {
+        return;
+    }
+    size_t from = page_below(space, segment, chunk);
+    size_t to = page_below(space, segment, (const char *)end + HOLE_HEAD - 1) + 1;
+    size_t cooled = 0;
+    if (LIKELY(from / 64 == (to - 1) / 64)) {
+        cooled = take_word(segment, from / 64, run_mask(from, to));
+    } else {
+        for (size_t word = from / 64; word <= (to - 1) / 64; word++) {
+            cooled += take_word(segment, word, word_mask(word, from, to));
+        }
+    }
+    if (cooled) {
+        count_warm(space, 0, cooled);
+    }
+}
+
+void pages_schedule_first(struct hole_space *space)
+{
+    space->due = os_clock_ms() + space->options.purge_delay_ms;
+    space->due += space->due == 0;
+}
+
+/* The page that `from` lies in and the one that `to` lies in may have been shared with what is free beside it. */
+void pages_give(struct hole_space *space, struct segment *segment, const struct chunk *from, const struct chunk *to,
+                const struct chunk *hole, const struct chunk *end)
+{
+    if (!segment->purges) {
+        return;
+    }
+    size_t first;
+    size_t last;
+    hole_pages(space, segment, hole, end, &first, &last);
+    size_t low = page_below(space, segment, from);
+    size_t high = page_above(space, segment, (const char *)to + HOLE_HEAD);
+    low = low > first ? low : first;
+    high = high < last ? high : last;
+    if (low >= high) {
+        return;
+    }
+    ASSERT(pages_count(segment->warm_set, low, high) == 0);
+    if (LIKELY(low / 64 == (high - 1) / 64)) {
+        segment->warm_set[low / 64] |= run_mask(low, high);
+    } else {
+        for (size_t word = low / 64; word <= (high - 1) / 64; word++) {
+            segment->warm_set[word] |= word_mask(word, low, high);
+        }
+    }
+    count_warm(space, high - low, 0);
+    pages_schedule(space);
+}
+
+/* ---- purging ---- */
+
+/* The first page at or behind `at` whose bit is `value`, at most `limit`. */
+static size_t next_page(const uint64_t *set, bool value, size_t at, size_t limit)
+{
+    while (at < limit) {
+        uint64_t word = (value ? set[at / 64] : ~set[at / 64]) >> (at % 64);
+        if (word) {
+            at += (size_t)__builtin_ctzll(word);
+            return at < limit ? at : limit;
+        }
+        at = (at / 64 + 1) * 64;
+    }
+    return limit;
+}
+
+static size_t purge_pages(struct hole_space *space, struct segment *segment, size_t from, size_t to)
+{
+    size_t bytes = (to - from) << space->page_shift;
+    if (!os->purge(segment->base + (from << space->page_shift), bytes)) {
+        return 0;
+    }
+    for (size_t word = from / 64; word <= (to - 1) / 64; word++) {
+        uint64_t keep = ~word_mask(word, from, to);
+        segment->touched[word] &= keep;
+        segment->warm_set[word] &= keep;
+        segment->aged[word] &= keep;
+    }
+    count_warm(space, 0, to - from);
+    space->figures.purged_bytes += bytes;
+    return bytes;
+}
+
+/* Purges the pages in `set`, one of the segment's own that has only warm pages, run by run, until `enough` bytes
+ * are. */
+static size_t purge_set(struct hole_space *space, struct segment *segment, const uint64_t *set, size_t enough)
+{
+    size_t limit = segment->size >> space->page_shift;
+    size_t purged = 0;
+    size_t from = next_page(set, true, 0, limit);
+    while (from < limit && purged < enough) {
+        size_t to = next_page(set, false, from, limit);
+        size_t wanted = (enough - purged - 1) >> space->page_shift; /* and one page more */
+        to = to - from <= wanted ? to : from + wanted + 1;
+        purged += purge_pages(space, segment, from, to);
+        from = next_page(set, true, to, limit);
+    }
+    return purged;
+}
+
+/* A segment's part of a tick. */
+static void age(struct hole_space *space, struct segment *segment, bool late)
+{
+    bool rested = true;
+    for (size_t word = 0; word < segment->words; word++) {
+        segment->aged[word] |= late ? segment->warm_set[word] : 0;
+        rested = rested && segment->aged[word] == segment->warm_set[word];
+    }
+    if (rested && segment_is_free(segment) && space->segments_free > space->options.keep_segments &&
+        segment_release(space, segment)) {
+        return;
+    }
+    (void)purge_set(space, segment, segment->aged, SIZE_MAX);
+    uint64_t any = 0;
+    for (size_t word = 0; word < segment->words; word++) {
+        segment->aged[word] = segment->warm_set[word] & ~segment->aged[word]; /* what was refused is let alone */
+        any |= segment->aged[word];
+    }
+    if (any) {
+        pages_schedule(space);
+    }
+}
+
+void holes_tick(struct hole_space *space, uint64_t now_ms)
+{
+    if (!space->due || now_ms < space->due) {
+        return;
+    }
+    bool late = now_ms - space->due >= space->options.purge_delay_ms; /* a tick missed: nothing moved meanwhile */
+    space->due = 0;
+    struct segment *next;
+    for (struct segment *segment = space->segments; segment; segment = next) {
+        next = segment->next;
+        age(space, segment, late);
+    }
+}
+
+size_t holes_cool(struct hole_space *space, size_t bytes)
+{
+    size_t purged = 0;
+    for (struct segment *segment = space->segments; segment && purged < bytes; segment = segment->next) {
+        purged += purge_set(space, segment, segment->aged, bytes - purged);
+    }
+    for (struct segment *segment = space->segments; segment && purged < bytes; segment = segment->next) {
+        purged += purge_set(space, segment, segment->warm_set, bytes - purged);
+    }
+    return purged;
+}
+
+size_t holes_trim(struct hole_space *space)
+{
+    size_t bytes = 0;
+    struct segment *next;
+    for (struct segment *segment = space->segments; segment; segment = next) {
+        next = segment->next;
+        size_t size = segment->size;
+        bytes += segment_is_free(segment) && segment_release(space, segment)
+                     ? size
+                     : purge_set(space, segment, segment->warm_set, SIZE_MAX);
+    }
+    space->due = 0;
+    return bytes;
+}
