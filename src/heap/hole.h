@@ -157,7 +157,8 @@ static inline uint64_t holes_due(const struct hole_space *space)
  * delay late takes it that nothing was allocated or freed meanwhile, and purges all that is warm. */
 void holes_tick(struct hole_space *space, uint64_t now_ms);
 
-/* Purges warm pages, the longest warm first, until `bytes` are. Returns the bytes purged. */
+/* Purges warm pages, from the highest address down, until `bytes` are: what lies low is used again first. Returns the
+ * bytes purged. */
 size_t holes_cool(struct hole_space *space, size_t bytes);
 
 /* Purges all warm pages and releases all segments without blocks. Returns bytes purged and released. */

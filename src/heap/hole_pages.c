@@ -206,14 +206,50 @@ void holes_tick(struct hole_space *space, uint64_t now_ms)
     }
 }
 
+/* The end of the last page below `at` whose bit is `value`; 0: there is none. */
+static size_t page_before(const uint64_t *set, bool value, size_t at)
+{
+    while (at > 0) {
+        size_t bits = (at - 1) % 64 + 1;
+        uint64_t word = (value ? set[(at - 1) / 64] : ~set[(at - 1) / 64]) << (64 - bits);
+        if (word) {
+            return at - (size_t)__builtin_clzll(word);
+        }
+        at -= bits;
+    }
+    return 0;
+}
+
+/* Purges the segment's warm pages from the highest down until `enough` bytes are. */
+static size_t purge_top(struct hole_space *space, struct segment *segment, size_t enough)
+{
+    size_t purged = 0;
+    size_t to = page_before(segment->warm_set, true, segment->size >> space->page_shift);
+    while (to && purged < enough) {
+        size_t from = page_before(segment->warm_set, false, to);
+        size_t wanted = ((enough - purged - 1) >> space->page_shift) + 1;
+        from = to - from <= wanted ? from : to - wanted;
+        size_t got = purge_pages(space, segment, from, to);
+        if (!got) {
+            return purged;
+        }
+        purged += got;
+        to = page_before(segment->warm_set, true, from);
+    }
+    return purged;
+}
+
 size_t holes_cool(struct hole_space *space, size_t bytes)
 {
     size_t purged = 0;
-    for (struct segment *segment = space->segments; segment && purged < bytes; segment = segment->next) {
-        purged += purge_set(space, segment, segment->aged, bytes - purged);
-    }
-    for (struct segment *segment = space->segments; segment && purged < bytes; segment = segment->next) {
-        purged += purge_set(space, segment, segment->warm_set, bytes - purged);
+    struct segment *stop = NULL;
+    while (purged < bytes && stop != space->segments) {
+        struct segment *segment = space->segments;
+        while (segment->next != stop) {
+            segment = segment->next;
+        }
+        purged += purge_top(space, segment, bytes - purged);
+        stop = segment;
     }
     return purged;
 }

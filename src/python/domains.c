@@ -29,7 +29,7 @@
 #include "python/cpython.h"
 
 enum { DOMAINS = CAIRN_DOMAIN_OBJECT + 1 };
-enum { PYTHON_KEEP_PERCENT = 10 }; /* stock Python keeps little: the peak must hardly be higher */
+enum { PYTHON_KEEP_PERCENT = 15 }; /* stock Python keeps little: the peak must hardly be higher */
 enum { FIRST_MINOR = 8, LAST_MINOR = 13, FIRST_MINOR_WITH_MANY_GILS = 12 };
 
 static struct {
