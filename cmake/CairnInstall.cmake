@@ -10,7 +10,7 @@ include(CMakePackageConfigHelpers)
 install(TARGETS cairn-shared cairn-static EXPORT cairn-targets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(TARGETS cairn-preload LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/cairn)
+install(TARGETS cairn-preload cairn-record LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/cairn)
 install(TARGETS cairn RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES include/cairn.h include/cairn_handle.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 

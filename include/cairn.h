@@ -86,6 +86,12 @@ CAIRN_API int cairn_geometry_preset(const char *name, cairn_geometry *geometry);
  * and its range. [any] */
 CAIRN_API const char *cairn_geometry_error(const cairn_geometry *geometry);
 
+/* Reads a geometry from text: the name of a preset, or fields as "arena=1M,pool=16K,align=16,small=512,medium=4K,
+ * reuse=0,return=0,first=48" (without the space), of which those that are missing are the default preset's; sizes in
+ * bytes or with K or M. Writes *geometry and returns 0, or returns EINVAL and, if `error` is not NULL, writes a line that
+ * names what is wrong, its value and its range, cut to error_size bytes with the final 0. [any] */
+CAIRN_API int cairn_geometry_parse(const char *text, cairn_geometry *geometry, char *error, size_t error_size);
+
 /* Which hole serves a request that no pool serves (Knuth, The Art of Computer Programming, vol. 1, 2.5). */
 typedef enum cairn_fit {
     CAIRN_FIT_BEST,  /* the smallest that is large enough */
@@ -109,14 +115,35 @@ typedef struct cairn_heap_options {
                                        time, in percent (and 16 KiB for each) */
     cairn_fit fit;                  /* which hole serves a request above the pools' limit */
     bool no_pools;                  /* true: every request, down to 1 byte, is served from a hole */
+    size_t reserve;                 /* bytes of address space made at creation, not above a `limit`: whole arenas of the
+                                       geometry, or, without pools, segments. 0: none, made as needed. Once used and
+                                       free again they go back like any other */
+    unsigned keep_free_arenas;      /* how many wholly free arenas of each kind, and how many segments without blocks,
+                                       are not given back after the purge delay (but by cairn_trim()); 0: none */
+    bool prefault;                  /* true: the pages of `reserve` or of `memory` are touched at creation, so that no
+                                       request waits for them */
+    cairn_heap *supply;             /* a heap, not one in given memory, to share free arenas with: what this or that
+                                       one would give back after the purge delay is kept, without its pages, for
+                                       whichever of them needs an arena next. Counts in neither's figures until then,
+                                       goes back when either is trimmed or both are gone. NULL: none */
+    void *memory;                   /* memory to live in: the heap and its records take all they need from it and ask
+                                       the system for nothing after creation (but statistics, for what is resident, and
+                                       a thread's ninth heap). When it is full, requests fail with ENOMEM until
+                                       something is freed. Requests above the geometry's small_limit are served from
+                                       holes; there are no handles (ENOMEM). Contents need not be zero. It stays the
+                                       caller's, must be valid until the heap is destroyed, and is then left alone.
+                                       Excludes `reserve` and `supply`. NULL: the system's memory */
+    size_t memory_size;             /* bytes of `memory`: room for the heap's records (some 64 KiB) and one arena of
+                                       the geometry, or, without pools, a page; EINVAL if it is too small for these */
 } cairn_heap_options;
 
 #define CAIRN_PURGE_DELAY_DEFAULT_MS 50u
 #define CAIRN_KEEP_PERCENT_DEFAULT 25u
+#define CAIRN_KEEP_FREE_ARENAS_DEFAULT 1u
 #define CAIRN_HEAP_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
         sizeof(cairn_heap_options), NULL, NULL, false, false, 0, 0, CAIRN_PURGE_DELAY_DEFAULT_MS,                      \
-            CAIRN_KEEP_PERCENT_DEFAULT, CAIRN_FIT_BEST, false                                                          \
+            CAIRN_KEEP_PERCENT_DEFAULT, CAIRN_FIT_BEST, false, 0, CAIRN_KEEP_FREE_ARENAS_DEFAULT, false, NULL, NULL, 0 \
     }
 
 /* ---------------------------------------------------------------------------------------------------------------
@@ -195,7 +222,8 @@ typedef struct cairn_class_stats {
     size_t blocks_untouched; /* blocks never carved */
     uint64_t requests;       /* since the heap was created */
     uint64_t frees;
-    uint64_t bytes_asked; /* sum of the sizes asked for; only with `exact`, else 0 */
+    uint64_t bytes_asked;  /* sum of the sizes asked for; only with `exact`, else 0 */
+    size_t internal_bytes; /* of live blocks, not asked for, by the mean of all requests; with `exact`, else 0 */
 } cairn_class_stats;
 
 #define CAIRN_CLASSES_MAX 128
@@ -235,12 +263,17 @@ typedef struct cairn_stats {
     size_t huge_blocks;       /* live blocks mapped on their own */
     size_t huge_bytes;        /* their usable bytes */
     size_t cached_bytes;      /* mappings kept for reuse */
+    size_t handle_blocks;     /* live blocks of handles (cairn_handle.h), not counted above */
+    size_t handle_bytes;      /* their usable bytes */
+    size_t handle_segments;   /* segments that hold them */
+    size_t handle_held_bytes; /* their bytes; part of held_bytes */
+    size_t handle_hole_bytes; /* free bytes in them */
     uint64_t purged_bytes;    /* given back by purging, ever */
     uint64_t remote_frees;    /* blocks freed by a thread that did not own their pool, ever */
     size_t owners;            /* threads that own pools of this heap now */
     size_t internal_bytes;    /* internal fragmentation of live blocks: usable bytes that were not asked for; with
                                   `exact` (by the mean request of each class), else 0 */
-    size_t external_bytes;    /* resident bytes that no live block holds */
+    size_t external_bytes;    /* resident bytes that no live block holds; cairn_heap_fragmentation() says why */
     size_t class_count;       /* rows in `classes` */
     cairn_class_stats classes[CAIRN_CLASSES_MAX];
 } cairn_stats;
@@ -248,19 +281,69 @@ typedef struct cairn_stats {
 /* Fills *stats. [any] */
 CAIRN_API void cairn_heap_stats(cairn_heap *heap, cairn_stats *stats);
 
-/* Writes the statistics of a heap as text for people, or as one JSON object. Returns 0 or an errno value. [any] */
+#define CAIRN_OCCUPANCY_TENTHS 10
+#define CAIRN_HOLE_SIZES 48
+
+/* Holes of at least 2^i and below 2^(i+1) bytes, for row i. */
+typedef struct cairn_hole_size {
+    size_t count;
+    size_t bytes;
+} cairn_hole_size;
+
+/* What keeps a heap from being as small as its live blocks; docs/design/fragmentation.md defines each figure. Every
+ * resident byte is counted once: resident_bytes is live_resident and external_bytes, and external_bytes is the sum of
+ * the eight causes. A byte is resident if its page is; the resident bytes of a pool's carved blocks are shared out
+ * between live and free ones by their number. */
+typedef struct cairn_fragmentation {
+    size_t live_bytes;     /* usable bytes of live blocks, without those of handles */
+    size_t internal_bytes; /* of these, not asked for; with `exact`, else 0 (cairn_stats has the classes' parts) */
+    size_t huge_rounding;  /* the part of it in huge blocks, known also without `exact` */
+    size_t resident_bytes; /* of arenas, segments and mappings, resident in memory now */
+    size_t live_resident;  /* of these, in live blocks, those of handles included */
+    size_t external_bytes; /* the others, by cause: */
+    size_t free_blocks_resident;  /* free blocks in pools that have live ones */
+    size_t tails_resident;        /* what such a pool has before its first block and behind its last */
+    size_t untouched_resident;    /* blocks never carved, pools never used since they last came from the system */
+    size_t free_pools_resident;   /* pools without live blocks */
+    size_t holes_resident;        /* holes of segments */
+    size_t handle_holes_resident; /* holes between blocks of handles: what cairn_heap_compact() is for */
+    size_t headers_resident;      /* what the heap writes beside large blocks and blocks of handles */
+    size_t cached_resident;       /* mappings kept for reuse */
+    size_t hole_bytes;            /* holes of segments, resident or not */
+    size_t largest_hole;          /* bytes of the largest */
+    size_t largest_request;       /* bytes of the largest request that would succeed now without memory from the system,
+                                     by a hole, a free block or pool, or a cached mapping; in a shared heap, for the
+                                     thread that owns it; 0: none */
+    double internal_ratio;        /* internal_bytes / live_bytes; each ratio is 0 of nothing */
+    double external_ratio;        /* external_bytes / resident_bytes */
+    double hole_ratio;            /* 1 - largest_hole / hole_bytes; 0: the free memory of segments is in one piece */
+    size_t pool_occupancy[CAIRN_OCCUPANCY_TENTHS]; /* pools with live blocks: row i counts those of which more than i
+                                                      and at most i + 1 tenths of the blocks are live */
+    cairn_hole_size holes[CAIRN_HOLE_SIZES];       /* holes of segments by size */
+} cairn_fragmentation;
+
+/* Fills *fragmentation by one walk over the heap's records, under its lock; threads that allocate and free meanwhile
+ * blur the split, but never the sums. Costs a question to the system for each arena and for each 4 MiB of segments.
+ * Returns 0, or EINVAL if an argument is NULL. [any] */
+CAIRN_API int cairn_heap_fragmentation(cairn_heap *heap, cairn_fragmentation *fragmentation);
+
+/* Writes the statistics of a heap with its fragmentation as text for people, or as one JSON object. Returns 0 or an
+ * errno value. [any] */
 CAIRN_API int cairn_heap_print_stats(cairn_heap *heap, FILE *out);
 CAIRN_API int cairn_heap_print_stats_json(cairn_heap *heap, FILE *out);
 
 /* What the walk shows. */
 typedef enum cairn_area_kind {
-    CAIRN_AREA_ARENA,   /* a whole arena */
-    CAIRN_AREA_POOL,    /* a pool of `block_size` blocks; state in `pool_state` */
-    CAIRN_AREA_BLOCK,   /* a live block */
-    CAIRN_AREA_SEGMENT, /* a whole segment: memory that holds large blocks and holes */
-    CAIRN_AREA_LARGE,   /* a live block cut from a hole */
-    CAIRN_AREA_HOLE,    /* a free range of a segment */
-    CAIRN_AREA_HUGE     /* a live block mapped on its own */
+    CAIRN_AREA_ARENA,          /* a whole arena */
+    CAIRN_AREA_POOL,           /* a pool of `block_size` blocks; state in `pool_state` */
+    CAIRN_AREA_BLOCK,          /* a live block */
+    CAIRN_AREA_SEGMENT,        /* a whole segment: memory that holds large blocks and holes */
+    CAIRN_AREA_LARGE,          /* a live block cut from a hole */
+    CAIRN_AREA_HOLE,           /* a free range of a segment */
+    CAIRN_AREA_HUGE,           /* a live block mapped on its own */
+    CAIRN_AREA_HANDLE_SEGMENT, /* a whole segment of blocks that handles lead to */
+    CAIRN_AREA_HANDLE_BLOCK,   /* a live block that a handle leads to */
+    CAIRN_AREA_HANDLE_HOLE     /* a free range of such a segment */
 } cairn_area_kind;
 
 typedef enum cairn_pool_state {
@@ -282,14 +365,36 @@ typedef struct cairn_area {
 /* Return false to end the walk. The visitor must not call into the heap. */
 typedef bool (*cairn_visitor)(const cairn_area *area, void *context);
 
-/* Visits arenas in order of address, in each its pools, in each (if `blocks`) its live blocks; then segments in order of
- * address, in each its large blocks and holes; then huge blocks.
+/* Visits arenas in order of address, in each its pools, in each (if `blocks`) its live blocks; then segments in order
+ * of address, in each its large blocks and holes; then huge blocks; then segments of handles, in no order, in each its
+ * blocks and holes.
  * Returns false if the visitor ended it. Blocks on their way to their owner (remote frees) count as live. [quiet] */
 CAIRN_API bool cairn_heap_walk(cairn_heap *heap, bool blocks, cairn_visitor visitor, void *context);
 
 /* Checks every structure of the heap: counters recomputed from both sides, lists, bitmaps, free blocks, look-ups.
  * Returns 0, or the number of faults found, each written to `out` as a line if it is not NULL. [quiet] */
 CAIRN_API size_t cairn_heap_check(cairn_heap *heap, FILE *out);
+
+/* Writes what the heap's user still holds: blocks and bytes, by size class, and by call site for an exact heap of a process
+ * that runs under `cairn run --leaks`; as text for people, or as one JSON object on a line. Blocks of handles included.
+ * Returns 0 or an errno value. [quiet] */
+CAIRN_API int cairn_heap_print_leaks(cairn_heap *heap, FILE *out);
+CAIRN_API int cairn_heap_print_leaks_json(cairn_heap *heap, FILE *out);
+
+/* What a destruction found and gave back. The last figure is the difference of the process's counters of mapped bytes: it
+ * is exact if no other thread uses any heap meanwhile. */
+typedef struct cairn_teardown {
+    size_t live_blocks;    /* still allocated */
+    size_t live_bytes;     /* their usable bytes */
+    size_t mapped_bytes;   /* what the heap had mapped, by its own records: arenas, segments, mappings, metadata */
+    size_t returned_bytes; /* what the system took back meanwhile */
+} cairn_teardown;
+
+/* cairn_heap_destroy() with an account: writes the report of cairn_heap_print_leaks() to `out` if blocks are live and
+ * `out` is not NULL, destroys the heap, and fills *teardown if that is not NULL. Returns 0 if all that was mapped went
+ * back; EBUSY if mapped_bytes and returned_bytes differ; EINVAL for NULL and the default heap, which stay; or the
+ * stream's errno value (the heap is destroyed nevertheless). [quiet] */
+CAIRN_API int cairn_heap_destroy_checked(cairn_heap *heap, FILE *out, cairn_teardown *teardown);
 
 /* Calls `visitor` for every live heap, the default heap first; false from the visitor ends it. The visitor may allocate
  * and may ask the heap for its figures; a heap must not be destroyed by another thread while it is visited. [any] */

@@ -8,6 +8,8 @@
 #include "heap/debug.h"
 #include "heap/meta.h"
 #include "heap/pagemap.h"
+#include "heap/region.h"
+#include "heap/supply.h"
 
 /* ---- buckets ---- */
 
@@ -132,7 +134,7 @@ static size_t purge_slots(struct arena *arena, unsigned slot, unsigned count)
     uintptr_t to = from + count * size;
     from = (from + page - 1) & ~(page - 1);
     to &= ~(page - 1);
-    if (from >= to || !os->purge((void *)from, to - from)) {
+    if (from >= to || !source_purge(arena->heap->meta.region, (void *)from, to - from)) {
         return 0;
     }
     if (from == (uintptr_t)arena->base + slot * size && to == from + count * size) {
@@ -189,17 +191,31 @@ void arena_cool(cairn_heap *heap)
 
 /* ---- arenas ---- */
 
+/* The addresses of a new arena, in the page map. Blocks rely on the alignment of slots only: in a region, where room is
+ * scarce, there is no more. */
+static char *arena_addresses(const cairn_heap *heap, const struct space *space)
+{
+    struct region *region = heap->meta.region;
+    char *base = supply_take(heap->supply, space->arena_size);
+    if (base) {
+        return base;
+    }
+    base = source_reserve(region, space->arena_size, region ? space->slot_size : space->arena_size);
+    if (base && !pagemap_prepare(base, space->arena_size)) {
+        (void)source_release(region, base, space->arena_size);
+        base = NULL;
+    }
+    return base;
+}
+
 static struct arena *arena_new(cairn_heap *heap, struct space *space)
 {
     struct arena *arena = meta_alloc(&heap->meta, sizeof *arena);
     if (!arena) {
         return NULL;
     }
-    char *base = os->reserve(space->arena_size, space->arena_size);
-    if (!base || !pagemap_prepare(base, space->arena_size)) {
-        if (base) {
-            os->release(base, space->arena_size);
-        }
+    char *base = arena_addresses(heap, space);
+    if (!base) {
         meta_free(&heap->meta, arena, sizeof *arena);
         return NULL;
     }
@@ -219,14 +235,37 @@ static struct arena *arena_new(cairn_heap *heap, struct space *space)
     return arena;
 }
 
-/* Gives an arena's addresses back. If the system refuses (it may, at its limit of mappings), the arena stays. */
-static bool arena_release(struct arena *arena)
+static void touch(char *base, size_t size)
+{
+    for (size_t at = 0; at < size; at += os_page_size()) {
+        ((volatile char *)base)[at] = 0;
+    }
+}
+
+bool arena_reserve(cairn_heap *heap, struct space *space, size_t count, bool prefault)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct arena *arena = arena_new(heap, space);
+        if (!arena || (prefault && !source_commit(heap->meta.region, arena->base, space->arena_size))) {
+            return false;
+        }
+        if (prefault) {
+            touch(arena->base, space->arena_size);
+        }
+    }
+    return true;
+}
+
+/* Gives an arena's addresses back, or, if `share`, to the heaps it shares a supply with. If the system refuses (it may,
+ * at its limit of mappings), the arena stays. */
+static bool arena_release(struct arena *arena, bool share)
 {
     cairn_heap *heap = arena->heap;
     struct space *space = arena->space;
     pagemap_set(arena->base, space->arena_size, NULL);
     arena->mapped = 0;
-    if (!os->release(arena->base, space->arena_size)) {
+    bool shared = share && supply_give(heap->supply, arena->base, space->arena_size);
+    if (!shared && !source_release(heap->meta.region, arena->base, space->arena_size)) {
         return false;
     }
     purge_unqueue(arena);
@@ -250,7 +289,8 @@ static void tick(struct arena *arena, uint64_t now)
     bool late = now - arena->purge_at >= arena->heap->purge_delay_ms; /* a tick missed: nothing moved meanwhile */
     uint64_t aged = late ? idle : arena->aged & idle;
     purge_unqueue(arena);
-    if (wholly_free(arena) && aged == idle && arena->space->arenas_free > 1 && arena_release(arena)) {
+    if (wholly_free(arena) && aged == idle && arena->space->arenas_free > arena->heap->keep_free_arenas &&
+        arena_release(arena, true)) {
         return;
     }
     (void)purge_set(arena, aged, SIZE_MAX);
@@ -273,12 +313,12 @@ void arena_tick(cairn_heap *heap)
 
 size_t arena_trim(cairn_heap *heap)
 {
-    size_t bytes = 0;
+    size_t bytes = supply_trim(heap->supply);
     struct arena *next;
     for (struct arena *arena = heap->arenas; arena; arena = next) {
         next = arena->all_next;
         size_t size = arena->space->arena_size;
-        if (wholly_free(arena) && arena_release(arena)) {
+        if (wholly_free(arena) && arena_release(arena, false)) {
             bytes += size;
         } else {
             purge_unqueue(arena);
@@ -294,7 +334,7 @@ void arena_release_all(cairn_heap *heap)
     struct arena *next;
     for (struct arena *arena = heap->arenas; arena; arena = next) {
         next = arena->all_next;
-        (void)arena_release(arena);
+        (void)arena_release(arena, false);
     }
 }
 
@@ -332,10 +372,8 @@ static void map_slot(struct arena *arena, unsigned slot)
 {
     size_t size = arena->space->slot_size;
     struct pool *pool = &arena->pools[slot];
-    pool->arena = arena;
     pool->base = arena->base + slot * size + arena->space->first_block;
     pool->slot = (uint8_t)slot;
-    pool->size = size;
     pagemap_set(arena->base + slot * size, size, pool);
     arena->mapped |= slot_bit(slot);
 }
@@ -385,7 +423,7 @@ struct pool *arena_take(cairn_heap *heap, struct space *space, bool may_grow)
     }
     uint64_t warm = arena ? arena->free & arena->dirty : 0;
     unsigned slot = arena ? (unsigned)__builtin_ctzll(warm ? warm : arena->free) : 0;
-    if (!arena || !os->commit(arena->base + slot * space->slot_size, space->slot_size)) {
+    if (!arena || !source_commit(heap->meta.region, arena->base + slot * space->slot_size, space->slot_size)) {
         heap_unhold(heap, space->slot_size);
         return NULL;
     }
@@ -396,14 +434,12 @@ struct pool *arena_take(cairn_heap *heap, struct space *space, bool may_grow)
     if (!(arena->mapped & slot_bit(slot))) {
         map_slot(arena, slot);
     }
-    struct pool *pool = &arena->pools[slot];
-    pool->fresh = !warm;
-    return pool;
+    return &arena->pools[slot];
 }
 
 void arena_return(struct pool *pool)
 {
-    struct arena *arena = pool->arena;
+    struct arena *arena = pool_arena(pool);
     cairn_heap *heap = arena->heap;
     uint64_t bit = slot_bit(pool->slot);
     atomic_store_explicit(&pool->fast, NULL, memory_order_relaxed);

@@ -11,7 +11,8 @@
  * later, noticed by whichever slots are taken or returned next) the slots that were free at the tick before and have
  * been ever since are purged, the others are marked for the next tick. So what a loop takes and returns is never
  * purged, and what lies idle is after one to two delays. An arena that has been wholly free for that long goes back
- * to the system, all but one of its space, so that a loop at the border does not thrash. And when new memory is touched
+ * to the system, or into the supply that heaps share, all but keep_free_arenas of its space (1 unless told otherwise, so
+ * that a loop at the border does not thrash). And when new memory is touched
  * though slots are kept warm, as much of those is purged as would raise the heap's peak (arena_cool).
  *
  * Lock: the heap's, held by every caller. */
@@ -30,9 +31,12 @@ size_t heap_warm_room(const cairn_heap *heap);
 /* Purges the longest-free slots as far as that bound is passed. Called when the heap touches new memory. */
 void arena_cool(cairn_heap *heap);
 
-/* Takes a slot of a space. Returns its record with arena, base, size, slot and fresh set and the page map pointing to
+/* Takes a slot of a space. Returns its record with arena, base, size and slot set and the page map pointing to
  * it, kind still POOL_SLOT; NULL if the limit or the system forbids. With may_grow false no new arena is made. */
 struct pool *arena_take(cairn_heap *heap, struct space *space, bool may_grow);
+
+/* Makes `count` arenas of a space beforehand; with `prefault` their pages are touched. False if the system refuses. */
+bool arena_reserve(cairn_heap *heap, struct space *space, size_t count, bool prefault);
 
 /* Returns what arena_take gave. */
 void arena_return(struct pool *pool);

@@ -95,7 +95,7 @@ const char *arena_check(const struct arena *arena)
         if (taken != (pool_kind_of(pool) == POOL_CLASS)) {
             return "a slot's record and the set of free slots disagree";
         }
-        if (taken && (!mapped || pool->slot != slot || pool->size != arena->space->slot_size)) {
+        if (taken && (!mapped || pool->slot != slot || pool_arena(pool) != arena)) {
             return "the record of a slot in use does not describe it";
         }
         const char *fault = map_check(arena, slot, mapped ? pool : NULL);

@@ -13,6 +13,10 @@
  * request, and by the preload's constructor so that it happens before threads exist. */
 void heap_start(void);
 
+/* Gives back all memory of a heap, the default heap too. Its blocks, and unless it is the default heap the heap itself,
+ * are gone: nothing may use it afterwards. For cairn_heap_destroy(), and for the last moment of a process. [quiet] */
+void heap_release(cairn_heap *heap);
+
 /* Giving back while the program waits. heap_idle_ms says after how long a wait all free pools of all heaps may be
  * purged; 0 if there are none that hold pages. heap_idle_tick, after such a wait, purges them, leaving out heaps that
  * are busy. Both may be called in a signal handler. [any] */

@@ -111,7 +111,7 @@ void geometry_apply(cairn_heap *heap)
     space_init(&heap->spaces[SPACE_SMALL], g->arena_size, g->pool_size);
     heap->spaces[SPACE_SMALL].first_block = g->first_block;
     space_init(&heap->spaces[SPACE_SPAN], SPAN_ARENA, SPAN_SLOT);
-    heap->pooled_end = heap->no_pools ? 0 : g->medium_limit + 1;
+    heap->pooled_end = heap->no_pools ? 0 : (heap->meta.region ? g->small_limit : g->medium_limit) + 1;
     if (heap->no_pools) {
         return;
     }

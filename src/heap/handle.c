@@ -50,7 +50,7 @@ void *cairn_handle_misused(cairn_handle handle)
 
 static struct handle_space *space_of(cairn_heap *heap)
 {
-    if (!heap->handles) {
+    if (!heap->handles && !heap->meta.region) { /* blocks that move need the system */
         heap->handles = meta_alloc(&heap->meta, sizeof *heap->handles);
     }
     return heap->handles;

@@ -305,6 +305,15 @@ const char *table_check(const struct handle_table *table, size_t *live)
     return open == table->open_leaves ? NULL : "the open leaves of the table of handles do not add up";
 }
 
+size_t table_mapped_bytes(const struct handle_table *table)
+{
+    size_t bytes = 0;
+    for (const struct table_chunk *chunk = table->first; chunk; chunk = chunk->next) {
+        bytes += chunk_bytes(chunk);
+    }
+    return bytes;
+}
+
 void table_release(struct handle_table *table)
 {
     for (struct table_chunk *chunk = table->first; chunk; chunk = chunk->next) {

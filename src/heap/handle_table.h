@@ -80,6 +80,9 @@ bool table_owns(const struct handle_table *table, cairn_handle handle);
 void table_sweep_start(struct handle_table *table);
 bool table_sweep(struct handle_table *table, size_t *work, bool *refused);
 
+/* Bytes mapped for entries. */
+size_t table_mapped_bytes(const struct handle_table *table);
+
 /* Bytes of open leaves. */
 size_t table_bytes(const struct handle_table *table);
 

@@ -17,8 +17,14 @@
 #include "heap/meta.h"
 #include "heap/misuse.h"
 #include "heap/options.h"
+#include "heap/pagemap.h"
+#include "heap/region.h"
 #include "heap/registry.h"
 #include "heap/remote.h"
+#include "heap/supply.h"
+#include "heap/watch.h"
+
+_Atomic(const struct heap_watch *) heap_watch;
 
 static os_lock lock = OS_LOCK_INIT;
 static cairn_heap default_heap;
@@ -114,6 +120,7 @@ static void heap_init(cairn_heap *heap, const cairn_heap_options *options, const
     }
     heap->fit = options->fit;
     heap->no_pools = options->no_pools;
+    heap->keep_free_arenas = options->keep_free_arenas;
     geometry_apply(heap);
     os_lock_init(&heap->lock);
     owner_init(&heap->base, heap);
@@ -129,9 +136,13 @@ static void start_default(void)
     options.min_alignment = 16;
     options.limit = o->limit;
     options.purge_delay_ms = o->purge_delay_ms;
-    options.exact = o->stats != STATS_OFF && (o->stats_children || cairn_options_speaker());
+    options.fit = o->fit;
+    options.no_pools = o->no_pools;
+    options.exact = (o->stats != STATS_OFF && (o->stats_children || cairn_options_speaker())) ||
+                    (o->leaks.on && cairn_options_speaker());
     heap_init(&default_heap, &options, &o->geometry);
     default_heap.is_default = true;
+    default_heap.few_from_holes = true;
     owner_none.heap = &default_heap;
     thread_start();
     registry_add(&default_heap);
@@ -162,6 +173,107 @@ static bool options_valid(const cairn_heap_options *options, const cairn_geometr
            (options->min_alignment == 0 || options->min_alignment == 8 || options->min_alignment == 16);
 }
 
+/* What belongs together and what excludes each other. */
+static bool options_agree(const cairn_heap_options *options)
+{
+    bool reserve_fits = options->reserve <= PTRDIFF_MAX && (!options->limit || options->reserve <= options->limit);
+    bool memory_fits = options->memory ? options->memory_size && !options->reserve && !options->supply
+                                       : !options->memory_size;
+    bool prefault_fits = !options->prefault || options->reserve || options->memory;
+    bool supply_fits = !options->supply || !options->supply->meta.region;
+    return reserve_fits && memory_fits && prefault_fits && supply_fits;
+}
+
+/* ---- memory beforehand ---- */
+
+/* Reads and writes back a byte of each page. */
+static void touch(void *base, size_t size)
+{
+    volatile char *bytes = base;
+    for (size_t at = 0; at < size; at += os_page_size()) {
+        bytes[at] = bytes[at];
+    }
+}
+
+static bool prefault_segment(const struct hole_area *area, void *context)
+{
+    bool *done = context;
+    if (area->kind == HOLE_AREA_SEGMENT) {
+        *done = *done && os->commit(area->address, area->size);
+        if (*done) {
+            touch(area->address, area->size);
+        }
+    }
+    return true;
+}
+
+static bool reserve_segments(cairn_heap *heap, size_t bytes, bool prefault)
+{
+    enum { AT_ONCE = 1 << 29 };
+    size_t made = 0;
+    while (made < bytes) {
+        size_t left = bytes - made;
+        if (!holes_reserve(&heap->holes, left < AT_ONCE ? left : AT_ONCE)) {
+            return false;
+        }
+        made = heap->holes.figures.segment_bytes;
+    }
+    bool done = true;
+    if (prefault) {
+        (void)holes_visit(&heap->holes, prefault_segment, &done);
+    }
+    return done;
+}
+
+static bool reserve(cairn_heap *heap, size_t bytes, bool prefault)
+{
+    if (heap->no_pools) {
+        return reserve_segments(heap, bytes, prefault);
+    }
+    struct space *space = &heap->spaces[SPACE_SMALL];
+    return arena_reserve(heap, space, bytes / space->arena_size + (bytes % space->arena_size != 0), prefault);
+}
+
+/* Is there room for an arena, or without pools for a segment, as far as free pages can tell? Makes it, for good
+ * measure. */
+static bool has_room(cairn_heap *heap)
+{
+    return heap->no_pools ? holes_reserve(&heap->holes, 1) : arena_reserve(heap, &heap->spaces[SPACE_SMALL], 1, false);
+}
+
+/* Where the heap's records are to come from: the system, or the memory given. Returns 0 or an errno value. */
+static int meta_start(struct meta *meta, const cairn_heap_options *options)
+{
+    if (!options->memory) {
+        return 0;
+    }
+    meta->region = region_make(options->memory, options->memory_size);
+    if (!meta->region) {
+        return EINVAL;
+    }
+    if (options->prefault) {
+        touch(meta->region->base, meta->region->pages << meta->region->page_shift);
+    }
+    return pagemap_prepare(meta->region->base, meta->region->pages << meta->region->page_shift) ? 0 : ENOMEM;
+}
+
+/* What a new heap has from the start. Returns 0 or an errno value. */
+static int provide(cairn_heap *heap, const cairn_heap_options *options)
+{
+    if (options->supply) {
+        registry_lock();
+        bool joined = supply_join(heap, options->supply);
+        registry_unlock();
+        if (!joined) {
+            return ENOMEM;
+        }
+    }
+    if (heap->meta.region) {
+        return has_room(heap) ? 0 : EINVAL;
+    }
+    return reserve(heap, options->reserve, options->prefault) ? 0 : ENOMEM;
+}
+
 cairn_heap *cairn_heap_create(const cairn_heap_options *options)
 {
     (void)cairn_heap_default();
@@ -172,22 +284,45 @@ cairn_heap *cairn_heap_create(const cairn_heap_options *options)
     cairn_geometry preset;
     (void)cairn_geometry_preset("default", &preset);
     const cairn_geometry *geometry = options->geometry ? options->geometry : &preset;
-    if (!options_valid(options, geometry)) {
+    if (!options_valid(options, geometry) || !options_agree(options)) {
         errno = EINVAL;
         return NULL;
     }
     struct meta meta = {0};
-    cairn_heap *heap = meta_alloc(&meta, sizeof *heap);
+    int error = meta_start(&meta, options);
+    cairn_heap *heap = error ? NULL : meta_alloc(&meta, sizeof *heap);
     if (!heap) {
-        errno = ENOMEM;
+        errno = error ? error : meta.region ? EINVAL : ENOMEM;
         return NULL;
     }
     heap->meta = meta;
     heap_init(heap, options, geometry);
+    error = provide(heap, options);
+    if (error) {
+        heap_release(heap);
+        errno = error;
+        return NULL;
+    }
     registry_lock();
     registry_add(heap);
     registry_unlock();
     return heap;
+}
+
+void heap_release(cairn_heap *heap)
+{
+    handles_release(heap);
+    large_release_all(heap);
+    arena_release_all(heap);
+    registry_lock();
+    supply_leave(heap);
+    registry_unlock();
+    if (atomic_exchange_explicit(&heap->purge_due, 0, memory_order_relaxed)) {
+        /* The system refused to take something back, which stays mapped. */
+        atomic_fetch_sub_explicit(&heaps_with_purges, 1, memory_order_relaxed);
+    }
+    struct meta meta = heap->meta; /* the heap itself may lie in it */
+    meta_release(&meta);
 }
 
 void cairn_heap_destroy(cairn_heap *heap)
@@ -202,15 +337,7 @@ void cairn_heap_destroy(cairn_heap *heap)
     registry_lock();
     registry_remove(heap);
     registry_unlock();
-    handles_release(heap);
-    large_release_all(heap);
-    arena_release_all(heap);
-    if (atomic_exchange_explicit(&heap->purge_due, 0, memory_order_relaxed)) {
-        /* The system refused to take something back, which stays mapped. */
-        atomic_fetch_sub_explicit(&heaps_with_purges, 1, memory_order_relaxed);
-    }
-    struct meta meta = heap->meta; /* the heap itself lies in it */
-    meta_release(&meta);
+    heap_release(heap);
 }
 
 const char *cairn_heap_name(const cairn_heap *heap)

@@ -12,6 +12,7 @@
 #include "heap/hole_private.h"
 #include "heap/meta.h"
 #include "heap/pagemap.h"
+#include "heap/region.h"
 
 enum {
     SEGMENT_DEFAULT = 16 * 1024 * 1024,
@@ -28,6 +29,11 @@ void holes_init(struct hole_space *space, const struct hole_options *options)
         space->options.segment_size = SEGMENT_DEFAULT;
     }
     space->page_shift = (unsigned)__builtin_ctzll(os_page_size());
+}
+
+static struct region *region_of(const struct hole_space *space)
+{
+    return space->options.meta->region;
 }
 
 static size_t round_to(size_t size, size_t unit)
@@ -92,12 +98,12 @@ static void record_spare(struct hole_space *space, struct segment *segment)
     space->spare = segment;
 }
 
-static bool reach_more(struct segment *segment, const char *end)
+static bool reach_more(const struct hole_space *space, struct segment *segment, const char *end)
 {
     char *limit = segment->base + segment->size;
     size_t more = round_to((size_t)(end - segment->reach), REACH_STEP);
     more = more < (size_t)(limit - segment->reach) ? more : (size_t)(limit - segment->reach);
-    if (!segment->given && !os->commit(segment->reach, more)) {
+    if (!segment->given && !source_commit(region_of(space), segment->reach, more)) {
         return false;
     }
     pagemap_set(segment->reach, more, &segment->record);
@@ -106,9 +112,9 @@ static bool reach_more(struct segment *segment, const char *end)
 }
 
 /* Commits and maps the segment's pages up to `end`. False if the system refuses. */
-static inline bool reach(struct segment *segment, const char *end)
+static inline bool reach(const struct hole_space *space, struct segment *segment, const char *end)
 {
-    return LIKELY(end <= segment->reach) || reach_more(segment, end);
+    return LIKELY(end <= segment->reach) || reach_more(space, segment, end);
 }
 
 static inline void set_hole(struct hole_space *space, const struct segment *segment, struct chunk *hole,
@@ -153,7 +159,7 @@ static struct segment *segment_add(struct hole_space *space, char *base, size_t 
     segment->record.size = size;
     atomic_store_explicit(&segment->record.kind, POOL_SEGMENT, memory_order_relaxed);
     atomic_store_explicit(&segment->record.owner, space->options.owner, memory_order_release);
-    if (!reach(segment, base + HOLE_HEAD)) {
+    if (!reach(space, segment, base + HOLE_HEAD)) {
         record_spare(space, segment);
         return NULL;
     }
@@ -198,7 +204,7 @@ bool segment_release(struct hole_space *space, struct segment *segment)
     }
     index_remove(space, hole, size);
     pagemap_set(segment->base, mapped, NULL);
-    if (!os->release(segment->base, segment->size)) {
+    if (!source_release(region_of(space), segment->base, segment->size)) {
         pagemap_set(segment->base, mapped, &segment->record);
         index_add(space, hole, size);
         return false;
@@ -215,7 +221,7 @@ void holes_release_all(struct hole_space *space)
     while (space->segments) {
         struct segment *segment = space->segments;
         pagemap_set(segment->base, (size_t)(segment->reach - segment->base), NULL);
-        if (!segment->given && os->release(segment->base, segment->size)) {
+        if (!segment->given && source_release(region_of(space), segment->base, segment->size)) {
             space->figures.segments_released++;
         }
         segment_remove(space, segment);
@@ -231,18 +237,19 @@ void holes_release_all(struct hole_space *space)
 /* A new segment with a hole of at least `need` bytes: of the usual size, or of half of it, and so on. */
 static bool grow(struct hole_space *space, size_t need)
 {
+    struct region *region = region_of(space);
     size_t page = page_bytes(space);
     size_t least = round_to(need + HOLE_SEGMENT_TAIL, page);
     size_t size = round_to(space->options.segment_size, page);
     size = size > least ? size : round_to(least, REACH_STEP);
     for (;;) {
-        char *base = os->reserve(size, page);
-        if (base && segment_add(space, base, size, false, true)) {
+        char *base = source_reserve(region, size, page);
+        if (base && segment_add(space, base, size, false, !region)) {
             space->figures.segments_made++;
             return true;
         }
         if (base) {
-            (void)os->release(base, size);
+            (void)source_release(region, base, size);
         }
         if (size <= least) {
             return false;
@@ -365,7 +372,7 @@ static void *cut(struct hole_space *space, struct chunk *hole, size_t need, size
     size_t front = UNLIKELY(alignment > UNIT) ? front_of(hole, alignment) : 0;
     struct chunk *chunk = chunk_at(hole, front);
     struct chunk *end = block_end(chunk, need, hole_end);
-    if (UNLIKELY(!reach(segment, use_end(segment, end)))) {
+    if (UNLIKELY(!reach(space, segment, use_end(segment, end)))) {
         return NULL;
     }
     space->segments_free -= whole(segment, hole, hole_end);
@@ -458,7 +465,7 @@ static bool resize_up(struct hole_space *space, struct segment *segment, struct 
     }
     struct chunk *hole_end = chunk_next(next);
     struct chunk *end = block_end(chunk, need, hole_end);
-    if (!reach(segment, use_end(segment, end))) {
+    if (!reach(space, segment, use_end(segment, end))) {
         return false;
     }
     size_t old_size = chunk_size(chunk);

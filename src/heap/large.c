@@ -14,8 +14,10 @@
 #include "heap/meta.h"
 #include "heap/owner.h"
 #include "heap/pagemap.h"
+#include "heap/region.h"
 #include "heap/registry.h"
 #include "heap/thread.h"
+#include "heap/watch.h"
 
 enum { HOLE_SLACK = 16 }; /* a chunk may be this much larger than holes_chunk_size() says */
 
@@ -49,6 +51,21 @@ static void count_resize(cairn_heap *heap, size_t old_size, size_t new_size)
 
 /* ---- holes ---- */
 
+/* Segments in a region: without pools all of it but what the records of so large a segment take, else small ones, so
+ * that pools find room too; holes beyond a segment get one of their own. */
+static size_t segment_size(const cairn_heap *heap)
+{
+    enum { RECORD_SHARE = 8192, RECORD_ROOM = 64 * 1024, LEAST = 64 * 1024, PARTS = 16, MOST = 16 * 1024 * 1024 };
+    if (!heap->meta.region) {
+        return 0;
+    }
+    size_t room = region_longest(heap->meta.region);
+    size_t most = heap->no_pools ? room - room / RECORD_SHARE : room / PARTS;
+    most = heap->no_pools ? (most > 2 * RECORD_ROOM ? most - RECORD_ROOM : most / 2) : most < MOST ? most : MOST;
+    most = most < HOLE_REQUEST_MAX ? most : HOLE_REQUEST_MAX;
+    return most > LEAST ? most : LEAST;
+}
+
 void large_init(cairn_heap *heap)
 {
     struct hole_options options = {
@@ -57,7 +74,8 @@ void large_init(cairn_heap *heap)
         .fit = heap->fit,
         .secret = os_random(),
         .purge_delay_ms = heap->purge_delay_ms,
-        .keep_segments = 1,
+        .segment_size = segment_size(heap),
+        .keep_segments = heap->keep_free_arenas,
     };
     holes_init(&heap->holes, &options);
 }
@@ -376,7 +394,7 @@ static void tick_if_due(cairn_heap *heap)
 
 static void *try_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zero)
 {
-    bool large = size <= HOLE_MAX && alignment <= HOLE_MAX;
+    bool large = heap->meta.region || (size <= HOLE_MAX && alignment <= HOLE_MAX);
     return large ? hole_alloc(heap, size, alignment, zero) : huge_alloc(heap, size, alignment, zero);
 }
 
@@ -416,6 +434,22 @@ void *large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)
     }
     if (zeroed) {
         *zeroed = zero;
+    }
+    if (heap->exact) {
+        watch_given(block, size);
+    }
+    return block;
+}
+
+void *large_try(cairn_heap *heap, size_t size)
+{
+    bool zeroed;
+    os_lock_take(&heap->lock);
+    tick_if_due(heap);
+    void *block = hole_alloc(heap, size, 1, &zeroed);
+    os_lock_give(&heap->lock);
+    if (block && heap->exact) {
+        watch_given(block, size);
     }
     return block;
 }
@@ -459,19 +493,23 @@ void *large_resize(struct pool *pool, void *block, size_t size)
 {
     cairn_heap *heap = pool_owner(pool)->heap;
     bool huge = pool_kind_of(pool) == POOL_HUGE;
-    bool to_huge = size > HOLE_MAX && size > large_usable(pool, block);
-    if (size < heap->pooled_end || to_huge != huge) {
+    bool to_huge = !heap->meta.region && size > HOLE_MAX && size > large_usable(pool, block);
+    bool to_pool = size < heap->pooled_end && !heap->few_from_holes;
+    if (to_pool || to_huge != huge) {
         return NULL;
     }
     os_lock_take(&heap->lock);
     void *resized = huge ? huge_resize(heap, pool, size) : hole_resize(heap, pool, block, size);
+    if (resized && heap->exact) {
+        watch_resized(block, resized, size);
+    }
     os_lock_give(&heap->lock);
     return resized;
 }
 
 void large_release_all(cairn_heap *heap)
 {
-    large_trim(heap);
+    (void)large_trim(heap);
     holes_release_all(&heap->holes);
     while (heap->huge) {
         struct pool *pool = heap->huge;

@@ -3,6 +3,8 @@
 
 /* large.h: blocks that no pool serves: cut from holes (hole.h) up to HOLE_MAX, mapped on their own beyond.
  *
+ * In a heap that lives in a region, all are cut from holes.
+ *
  * They belong to the heap, not to a thread: the record's owner is the heap's base owner, and every operation takes
  * the heap's lock. Freed mappings are kept for a short time (purge_delay_ms) and in small number for requests of
  * about their size. */
@@ -18,6 +20,10 @@ void large_init(cairn_heap *heap);
 /* A block of `size` bytes at a multiple of `alignment`. *zeroed (if not NULL) tells whether it is known to be zero. NULL
  * and ENOMEM on failure. Takes the heap's lock. */
 void *large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed);
+
+/* A block of `size` bytes cut from a hole, or NULL; errno and the count of failures are left alone. Takes the heap's
+ * lock. */
+void *large_try(cairn_heap *heap, size_t size);
 
 /* Frees a large or huge block. Takes the heap's lock. */
 void large_free(struct pool *pool, void *block);

@@ -7,7 +7,9 @@
 
 #include <string.h>
 
-enum { META_CHUNK = 256 * 1024, META_ALIGN = 128 };
+#include "heap/region.h"
+
+enum { META_CHUNK = 256 * 1024, META_CHUNK_IN_REGION = 16 * 1024, META_ALIGN = 128 };
 
 static size_t round_up(size_t size)
 {
@@ -27,17 +29,20 @@ static struct meta_free **spare_list(struct meta *meta, size_t size)
 
 static bool add_chunk(struct meta *meta, size_t need)
 {
-    size_t size = META_CHUNK;
+    size_t size = meta->region ? META_CHUNK_IN_REGION : META_CHUNK;
     while (size < need + META_ALIGN) {
         size *= 2;
     }
-    struct meta_chunk *chunk = os->reserve(size, os_page_size());
+    struct meta_chunk *chunk = source_reserve(meta->region, size, os_page_size());
     if (!chunk) {
         return false;
     }
-    if (!os->commit(chunk, size)) {
-        os->release(chunk, size);
+    if (!source_commit(meta->region, chunk, size)) {
+        (void)source_release(meta->region, chunk, size);
         return false;
+    }
+    if (meta->region) {
+        memset(chunk, 0, size);
     }
     chunk->next = meta->chunks;
     chunk->size = size;
@@ -80,7 +85,9 @@ void meta_release(struct meta *meta)
     struct meta_chunk *chunk = meta->chunks;
     while (chunk) {
         struct meta_chunk *next = chunk->next;
-        os->release(chunk, chunk->size);
+        if (!meta->region) {
+            os->release(chunk, chunk->size);
+        }
         chunk = next;
     }
 }

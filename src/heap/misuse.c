@@ -72,7 +72,7 @@ static void describe(cairn_misuse *misuse)
         return;
     }
     struct owner *owner = pool_owner(pool);
-    misuse->heap = pool->arena ? pool->arena->heap : owner ? owner->heap : NULL;
+    misuse->heap = owner ? owner->heap : pool_arena(pool)->heap;
     switch (pool_kind_of(pool)) {
     case POOL_CLASS:
         misuse->block = pool_block_start(pool, misuse->address);

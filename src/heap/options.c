@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "heap/text.h"
 #include "os/os.h"
 
 #define PREFIX "CAIRN_"
@@ -30,78 +31,23 @@ struct option {
 
 /* ---- values ---- */
 
-/* Reads digits; false if there is none or the number is too large. Leaves *text behind the last digit. */
-static bool read_digits(const char **text, uint64_t *number)
-{
-    const char *at = *text;
-    uint64_t value = 0;
-    for (; *at >= '0' && *at <= '9'; at++) {
-        if (__builtin_mul_overflow(value, (uint64_t)10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value)) {
-            return false;
-        }
-    }
-    bool any = at != *text;
-    *text = at;
-    *number = value;
-    return any;
-}
-
 static bool read_number(const char *text, uint64_t most, uint64_t *number)
 {
     uint64_t value;
-    if (!read_digits(&text, &value) || *text != '\0' || value > most) {
+    if (!text_digits(&text, &value) || *text != '\0' || value > most) {
         return false;
     }
     *number = value;
     return true;
 }
 
-/* The power of two that a size suffix stands for, or -1. */
-static int suffix_shift(char suffix)
-{
-    switch (suffix) {
-    case 'K':
-    case 'k':
-        return 10;
-    case 'M':
-    case 'm':
-        return 20;
-    case 'G':
-    case 'g':
-        return 30;
-    case 'T':
-    case 't':
-        return 40;
-    default:
-        return -1;
-    }
-}
-
-/* A size: digits and at most one suffix, which may be written K, KB or KiB. */
 static bool read_size(const char *text, size_t *size)
 {
-    uint64_t value;
-    if (!read_digits(&text, &value)) {
+    size_t value;
+    if (!text_size(&text, &value) || *text != '\0') {
         return false;
     }
-    int shift = suffix_shift(*text);
-    if (shift > 0) {
-        text++;
-        if (text[0] == 'i' && text[1] == 'B') {
-            text += 2;
-        } else if (text[0] == 'B') {
-            text++;
-        }
-        if (value > UINT64_MAX >> shift) {
-            return false;
-        }
-        value <<= shift;
-    }
-    if (*text != '\0' || value > SIZE_MAX) {
-        return false;
-    }
-    *size = (size_t)value;
+    *size = value;
     return true;
 }
 
@@ -119,7 +65,26 @@ static bool read_switch(const char *text, bool *on)
 
 static bool store_geometry(struct options *into, const char *text)
 {
-    return cairn_geometry_preset(text, &into->geometry) == 0;
+    into->geometry_given = cairn_geometry_parse(text, &into->geometry, NULL, 0) == 0;
+    return into->geometry_given;
+}
+
+static bool store_fit(struct options *into, const char *text)
+{
+    static const char *const fits[] = {"best", "first", "next", "worst"};
+    for (int i = CAIRN_FIT_BEST; i <= CAIRN_FIT_WORST; i++) {
+        if (strcmp(text, fits[i]) == 0) {
+            into->fit = (cairn_fit)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool store_pools(struct options *into, const char *text)
+{
+    into->no_pools = strcmp(text, "off") == 0;
+    return into->no_pools || strcmp(text, "on") == 0;
 }
 
 static bool store_limit(struct options *into, const char *text)
@@ -160,6 +125,46 @@ static bool store_stats_children(struct options *into, const char *text)
     return read_switch(text, &into->stats_children);
 }
 
+/* Stores one word of CAIRN_LEAKS. */
+static bool store_leaks_word(struct leaks_options *into, const char *word, size_t length)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } words[] = {
+        {"1", offsetof(struct leaks_options, on)},      {"text", offsetof(struct leaks_options, on)},
+        {"json", offsetof(struct leaks_options, json)}, {"all", offsetof(struct leaks_options, all)},
+        {"fail", offsetof(struct leaks_options, fail)},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strlen(words[i].name) == length && strncmp(words[i].name, word, length) == 0) {
+            *(bool *)((char *)into + words[i].offset) = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool store_leaks(struct options *into, const char *text)
+{
+    struct leaks_options leaks = {.on = true};
+    if (strcmp(text, "0") == 0) {
+        into->leaks = (struct leaks_options){0};
+        return true;
+    }
+    for (;;) {
+        size_t length = strcspn(text, ",");
+        if (!store_leaks_word(&leaks, text, length)) {
+            return false;
+        }
+        if (text[length] == '\0') {
+            into->leaks = leaks;
+            return true;
+        }
+        text += length + 1;
+    }
+}
+
 static bool store_misuse(struct options *into, const char *text)
 {
     into->misuse_reports = strcmp(text, "report") == 0;
@@ -192,12 +197,15 @@ static bool store_run_pid(struct options *into, const char *text)
 }
 
 static const struct option table[] = {
-    {"CAIRN_GEOMETRY", "classic, cpython or default", store_geometry},
+    {"CAIRN_GEOMETRY", "classic, cpython, default, or fields such as arena=1M,pool=16K", store_geometry},
+    {"CAIRN_FIT", "best, first, next or worst", store_fit},
+    {"CAIRN_POOLS", "on or off", store_pools},
     {"CAIRN_LIMIT", "a size in bytes, or with suffix K, M, G or T", store_limit},
     {"CAIRN_PURGE_DELAY", "a number of milliseconds", store_purge_delay},
     {"CAIRN_STATS", "text or json", store_stats},
     {"CAIRN_STATS_FILE", "a path", store_stats_file},
     {"CAIRN_STATS_CHILDREN", "0 or 1", store_stats_children},
+    {"CAIRN_LEAKS", "0, 1, or of text, json, all and fail, joined by commas", store_leaks},
     {"CAIRN_MISUSE", "abort or report", store_misuse},
     {"CAIRN_CHILDREN", "0 or 1", store_children},
     {"CAIRN_PYTHON", "0 or 1", store_python},
@@ -256,26 +264,33 @@ static void set_defaults(struct options *into)
     into->python = true;
 }
 
-/* Appends to a line of limited length; what does not fit is cut. */
-static void append(char *line, size_t size, const char *text, size_t most)
+enum { LINE = 480 };
+
+static void write_line(char line[LINE])
 {
-    size_t length = strlen(line);
-    for (size_t i = 0; i < most && text[i] != '\0' && length + 1 < size; i++) {
-        line[length++] = text[i];
-    }
-    line[length] = '\0';
+    text_append(line, LINE, " (see cairn run --help)\n", SIZE_MAX);
+    os_write_error(line, strlen(line));
 }
 
 static void report(const char *variable, const struct option *option)
 {
     enum { SHOWN = 200 };
-    char line[400] = "cairn: ";
+    char line[LINE] = "cairn: ";
+    char reason[LINE / 2] = "";
     size_t name = strcspn(variable, "=");
-    append(line, sizeof line, variable, option ? SHOWN : (name < SHOWN ? name : SHOWN));
-    append(line, sizeof line, option ? " is ignored: it must be " : " is not an option of Cairn", SIZE_MAX);
-    append(line, sizeof line, option ? option->wanted : "", SIZE_MAX);
-    append(line, sizeof line, " (see cairn run --help)\n", SIZE_MAX);
-    os_write_error(line, strlen(line));
+    text_append(line, LINE, variable, option ? SHOWN : (name < SHOWN ? name : SHOWN));
+    if (!option) {
+        text_append(line, LINE, " is not an option of Cairn", SIZE_MAX);
+    } else if (option->store == store_geometry) {
+        cairn_geometry ignored;
+        (void)cairn_geometry_parse(variable + name + 1, &ignored, reason, sizeof reason);
+        text_append(line, LINE, " is ignored: ", SIZE_MAX);
+        text_append(line, LINE, reason, SIZE_MAX);
+    } else {
+        text_append(line, LINE, " is ignored: it must be ", SIZE_MAX);
+        text_append(line, LINE, option->wanted, SIZE_MAX);
+    }
+    write_line(line);
 }
 
 /* Takes in one variable; false if there is something to report. An empty value counts as unset. */
@@ -305,6 +320,10 @@ static void report_all(const struct options *from, char **environment)
         if (starts_with(*at, PREFIX) && !take_in(&scratch, *at, &option)) {
             report(*at, option);
         }
+    }
+    if (from->no_pools && from->geometry_given) {
+        char line[LINE] = "cairn: CAIRN_GEOMETRY has no effect with CAIRN_POOLS=off; drop one of them";
+        write_line(line);
     }
 }
 

@@ -19,19 +19,31 @@
 
 typedef enum { STATS_OFF, STATS_TEXT, STATS_JSON } stats_format;
 
+/* CAIRN_LEAKS=1, or words joined by commas. */
+struct leaks_options {
+    bool on;   /* any of them: report at exit what is still allocated */
+    bool json; /* json: as JSON; else (text) as text */
+    bool all;  /* all: also where each block of Python's objects came from */
+    bool fail; /* fail: then end with status 99 */
+};
+
 struct options {
-    cairn_geometry geometry; /* CAIRN_GEOMETRY=classic|cpython|default */
+    cairn_geometry geometry; /* CAIRN_GEOMETRY, as cairn_geometry_parse() reads it */
+    bool geometry_given;     /* there was one */
+    cairn_fit fit;           /* CAIRN_FIT=best|first|next|worst: of the default heap and of Python's */
+    bool no_pools;           /* CAIRN_POOLS=on|off: of both, too */
     size_t limit;            /* CAIRN_LIMIT=SIZE, bytes or with suffix K, M, G, T: of the default heap and, on its own
                                 account, of Python's; 0: none */
     unsigned purge_delay_ms; /* CAIRN_PURGE_DELAY=MS */
     stats_format stats;      /* CAIRN_STATS=text|json: print at exit */
     const char *stats_file;  /* CAIRN_STATS_FILE=PATH (%p becomes the process id); NULL: stderr */
     bool stats_children;     /* CAIRN_STATS_CHILDREN=1: children print too */
-    bool misuse_reports;     /* CAIRN_MISUSE=abort|report */
-    bool no_children;        /* CAIRN_CHILDREN=0: the preload takes itself out of LD_PRELOAD for children */
-    bool python;             /* CAIRN_PYTHON=0: leave CPython's allocators alone (malloc is still served) */
-    pid_t run_pid;           /* CAIRN_RUN_PID, set by `cairn run`: the process it started; 0 without it */
-    bool read;               /* the environment has been read */
+    struct leaks_options leaks; /* CAIRN_LEAKS */
+    bool misuse_reports;        /* CAIRN_MISUSE=abort|report */
+    bool no_children;           /* CAIRN_CHILDREN=0: the preload takes itself out of LD_PRELOAD for children */
+    bool python;                /* CAIRN_PYTHON=0: leave CPython's allocators alone (malloc is still served) */
+    pid_t run_pid;              /* CAIRN_RUN_PID, set by `cairn run`: the process it started; 0 without it */
+    bool read;                  /* the environment has been read */
 };
 
 /* The process's options; reads the environment at the first call. [any, no lock; idempotent] */

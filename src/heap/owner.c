@@ -31,6 +31,7 @@
 #include "heap/misuse.h"
 #include "heap/remote.h"
 #include "heap/thread.h"
+#include "heap/watch.h"
 
 enum {
     CARVE_BYTES = 4096, /* untouched blocks are made free about a page at a time */
@@ -484,16 +485,31 @@ static void *alloc_class(struct owner *owner, unsigned class_index)
     }
 }
 
-void *owner_serve(struct owner *owner, unsigned class_index, size_t size)
+static void *try_serve(struct owner *owner, unsigned class_index, size_t size)
 {
     void *block = alloc_class(owner, class_index);
+    if (UNLIKELY(owner->exact) && block) {
+        exact_served(owner, class_index, size, owner->heap->classes[class_index].block_size);
+        watch_given(block, size);
+    }
+    return block;
+}
+
+void *owner_serve(struct owner *owner, unsigned class_index, size_t size)
+{
+    void *block = try_serve(owner, class_index, size);
     if (UNLIKELY(!block)) {
         atomic_fetch_add_explicit(&owner->heap->requests_failed, 1, memory_order_relaxed);
         errno = ENOMEM;
-    } else if (UNLIKELY(owner->exact)) {
-        exact_served(owner, class_index, size, owner->heap->classes[class_index].block_size);
     }
     return block;
+}
+
+/* In a region that has no room for an arena any more, holes may still serve. */
+static void *serve_in_region(struct owner *owner, unsigned class_index, size_t size)
+{
+    void *block = try_serve(owner, class_index, size);
+    return block ? block : large_alloc(owner->heap, size, 1, NULL);
 }
 
 /* The common case of a pool that has just been used up: the next one on its list has a free block. NULL if it is not
@@ -514,6 +530,17 @@ static void *serve_from_next(struct owner *owner, size_t size)
     return pop(pool);
 }
 
+/* One of the first few requests of a class that has no pool; NULL if they were not so few, or no hole serves. */
+static void *serve_few(struct owner *owner, unsigned class_index, size_t size)
+{
+    cairn_heap *heap = owner->heap;
+    if (owner->common || atomic_load_explicit(&heap->few[class_index], memory_order_relaxed) >= FEW) {
+        return NULL;
+    }
+    atomic_fetch_add_explicit(&heap->few[class_index], 1, memory_order_relaxed);
+    return large_try(heap, size);
+}
+
 void *owner_alloc_slow(struct owner *owner, size_t size)
 {
     if (LIKELY(size <= DIRECT_MAX)) {
@@ -528,7 +555,15 @@ void *owner_alloc_slow(struct owner *owner, size_t size)
     if (size >= owner->heap->pooled_end) {
         return large_alloc(owner->heap, size, 1, NULL);
     }
-    return owner_serve(owner, class_of(owner->heap, size), size);
+    unsigned class_index = class_of(owner->heap, size);
+    if (owner->heap->few_from_holes && !owner->used[class_index].head) {
+        void *block = serve_few(owner, class_index, size);
+        if (block) {
+            return block;
+        }
+    }
+    return UNLIKELY(owner->heap->meta.region != NULL) && !owner->common ? serve_in_region(owner, class_index, size)
+                                                                        : owner_serve(owner, class_index, size);
 }
 
 /* ---- frees ---- */
@@ -562,7 +597,6 @@ void owner_pool_emptied(struct owner *owner, struct pool *pool, void *address)
     atomic_store_explicit(&pool->used, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->carved, 0, memory_order_relaxed);
     pool->free = NULL;
-    pool->fresh = false;
     misuse_report(CAIRN_MISUSE_DOUBLE_FREE, "free", address, owner->heap);
 }
 
@@ -630,6 +664,7 @@ static void free_remote(struct owner *owner, struct pool *pool, void *address)
 void owner_free_live(struct owner *owner, struct pool *pool, void *address)
 {
     int saved = errno;
+    watch_freed(address);
     if (pool_kind_of(pool) != POOL_CLASS) {
         large_free(pool, address);
     } else if (pool_owner(pool) == owner) {
@@ -675,7 +710,7 @@ void owner_free_slow(struct owner *owner, void *address)
 
 void owner_give_to_base(struct pool *pool)
 {
-    struct owner *base = &pool->arena->heap->base;
+    struct owner *base = &pool_arena(pool)->heap->base;
     atomic_store_explicit(&pool->fast, NULL, memory_order_relaxed);
     atomic_store_explicit(&pool->owner, base, memory_order_release);
     add_pool(base, pool, false);

@@ -11,6 +11,7 @@
 #include "heap/geometry.h"
 #include "heap/large.h"
 #include "heap/misuse.h"
+#include "heap/watch.h"
 
 /* The calling thread's owner; owner_none if it has none (only of use for frees). */
 static struct owner *owner_for_free(cairn_heap *heap)
@@ -128,7 +129,11 @@ static void *resize_in_place(struct pool *pool, void *block, size_t size)
         return large_resize(pool, block, size);
     }
     size_t have = pool->block_size;
-    return size <= have && (size >= have / 2 || have <= 32) ? block : NULL;
+    if (size > have || (size < have / 2 && have > 32)) {
+        return NULL;
+    }
+    watch_resized(block, block, size);
+    return block;
 }
 
 static void free_to(cairn_heap *heap, void *block)
@@ -195,7 +200,11 @@ size_t cairn_usable_size(const void *block)
 cairn_heap *cairn_heap_of(const void *address)
 {
     const struct pool *pool = pagemap_get(address);
-    return pool ? pool->arena ? pool->arena->heap : pool_owner(pool)->heap : large_find(address).heap;
+    if (!pool) {
+        return large_find(address).heap;
+    }
+    struct owner *owner = pool_owner(pool);
+    return owner ? owner->heap : pool_arena(pool)->heap;
 }
 
 /* ---- front.h ---- */

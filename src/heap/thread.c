@@ -10,6 +10,7 @@
 #include "heap/meta.h"
 #include "heap/registry.h"
 #include "heap/remote.h"
+#include "heap/watch.h"
 
 _Thread_local struct owner *tls_owner TLS_MODEL = &owner_none;
 _Thread_local struct recent_owner tls_recent TLS_MODEL;
@@ -252,10 +253,16 @@ static void fork_before(void)
     for (cairn_heap *heap = registry_first(); heap; heap = heap->next) {
         os_lock_take(&heap->lock);
     }
+    if (heap_watcher()) {
+        heap_watcher()->lock();
+    }
 }
 
 static void fork_parent(void)
 {
+    if (heap_watcher()) {
+        heap_watcher()->unlock();
+    }
     for (cairn_heap *heap = registry_first(); heap; heap = heap->next) {
         os_lock_give(&heap->lock);
     }

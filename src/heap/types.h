@@ -47,6 +47,7 @@ enum {
     OUTBOX_BYTES = 65536, /* most bytes a thread holds back in its outbox */
     OUTBOX_WEIGHT = 512,  /* what a block counts there at least: each may keep a whole pool from going back */
     OUTBOX_BLOCK = 4096,  /* blocks of this size and more are sent at once */
+    FEW = 16,             /* requests of a class that are few; see few_from_holes */
     HUGE_CACHE = 8        /* mappings kept for reuse */
 };
 
@@ -75,9 +76,9 @@ enum pool_state {
 /* A pool's record. For a pool of a class: used + free blocks + untouched blocks == capacity, where free is the length
  * of `free` and untouched is capacity - carved. (pool_check) */
 struct pool {
-    _Alignas(64) struct block *free; /* freed and carved blocks, newest first */
+    _Alignas(32) struct block *free; /* freed and carved blocks, newest first */
     _Atomic(struct owner *) fast;    /* the owner if it may free here without further thought, else NULL: the pool is
-                                         on its used list and its heap is not exact */
+                                        on its used list and its heap is not exact */
     _Atomic(uint64_t) requests;      /* served; written by the owner only */
     _Atomic(uint32_t) used;          /* blocks in use; written by the owner only */
     uint32_t block_size;             /* bytes; 0 for segments and huge blocks */
@@ -85,25 +86,26 @@ struct pool {
     _Atomic(struct owner *) owner;   /* changes only under the heap's lock; NULL for a slot */
     uint16_t capacity;               /* blocks */
     _Atomic(uint16_t) carved;        /* blocks that have been free or used since the pool got its class */
-    struct pool *next, *prev;        /* in the owner's used list, or in the heap's huge list */
     uint8_t state;                   /* enum pool_state */
     bool unsettled;                  /* its thread did not survive a fork: recount before the next use */
     uint8_t direct_lo, direct_hi;    /* copies of its class's */
+    struct pool *next, *prev;        /* in the owner's used list, or in the heap's huge list */
+    _Atomic(uint8_t) kind;           /* enum pool_kind; constant while a block of it is live */
     uint8_t class_index;
-    _Atomic(uint8_t) kind; /* enum pool_kind; constant while a block of it is live */
-    uint8_t slot;          /* index of its first slot */
-    bool fresh;            /* its untouched part is known to be zero */
-    struct arena *arena;   /* NULL for huge */
-    size_t size;           /* bytes of the pool, segment or mapping */
+    uint8_t slot; /* index of its slot */
     union {
         struct {
             struct pool *all_next, *all_prev; /* of a pool of a class: in the list of all its owner's pools */
         };
-        size_t asked; /* of a huge block: the bytes asked for */
+        struct {
+            size_t size;  /* of a segment or huge block: its bytes */
+            size_t asked; /* of a huge block: the bytes asked for */
+        };
     };
 };
 
-_Static_assert(offsetof(struct pool, carved) < 64, "what malloc and free touch lies in the record's first cache line");
+_Static_assert(offsetof(struct pool, block_size) < 32, "what malloc and free touch lies in one cache line");
+_Static_assert(sizeof(struct pool) == 96, "a record is 0.6 percent of its pool");
 
 struct pool_list {
     struct pool *head, *tail;
@@ -163,7 +165,7 @@ struct space {
 
 /* free & ~dirty: untouched slots; free & dirty: free slots; ~free: slots of pools. (arena_check) */
 struct arena {
-    struct pool pools[SLOTS]; /* record i describes the pool or free slot at slot i */
+    struct pool pools[SLOTS]; /* must be first (pool_arena); record i describes the pool or free slot at slot i */
     cairn_heap *heap;
     struct space *space;
     char *base;
@@ -177,6 +179,12 @@ struct arena {
     struct arena *purge_next, *purge_prev; /* in the heap's purge queue */
     uint64_t purge_at;                     /* os_clock_ms() of its next tick; 0: not queued */
 };
+
+/* The arena that the record of a pool of a class, or of a free slot, is part of. */
+static inline struct arena *pool_arena(const struct pool *pool)
+{
+    return (struct arena *)(uintptr_t)(pool - pool->slot);
+}
 
 /* A chunk of metadata. */
 struct meta_chunk {
@@ -192,7 +200,11 @@ struct meta_free {
 
 enum { META_SIZES = 16 };
 
+struct region;
+struct supply;
+
 struct meta {
+    struct region *region; /* the memory that the heap lives in; NULL: the system's */
     struct meta_chunk *chunks;
     struct {
         size_t size;
@@ -229,6 +241,11 @@ struct cairn_heap {
     unsigned purge_delay_ms;
     unsigned keep_percent;
     cairn_fit fit;
+    unsigned keep_free_arenas; /* of each space, and as many segments */
+
+    bool few_from_holes; /* the first few requests of each class are served from holes: a process that makes no more
+                            touches no page for the class's pool */
+    _Atomic(uint8_t) few[CAIRN_CLASSES_MAX]; /* how many were */
 
     size_t pooled_end; /* requests of fewer bytes are served by pools; 0: none is */
     unsigned class_count;
@@ -246,6 +263,7 @@ struct cairn_heap {
     struct owner *owners; /* live ones, without base */
     struct owner *spare_owners;
     struct handle_space *handles; /* NULL until the first handle */
+    struct supply *supply;        /* shared with other heaps; NULL: none */
     struct meta meta;
     uint64_t flushed_requests[CAIRN_CLASSES_MAX]; /* of owners that ended */
     uint64_t flushed_asked[CAIRN_CLASSES_MAX];

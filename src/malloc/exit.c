@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cairn.h"
+#include "malloc/leak_check.h"
 #include "malloc/process.h"
 
 enum { GUARD_SECONDS = 5 };
@@ -64,6 +65,11 @@ static _Noreturn void end(int status)
         report_collect();
         set_alarm(0);
         report_deliver();
+    }
+    if (leak_check_due()) {
+        guard(status);
+        status = leak_check_make() ? LEAKS_STATUS : status;
+        set_alarm(0);
     }
     leave(status);
 }

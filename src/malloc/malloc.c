@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "heap/front.h"
+#include "malloc/request.h"
 #include "malloc/surface.h"
 #include "os/os.h"
 
@@ -32,10 +33,10 @@ static void *refuse(int error)
 static inline void *resize(void *block, size_t size)
 {
     if (size == 0 && block != NULL) {
-        front_free(block);
+        request_free(block);
         return NULL;
     }
-    return front_realloc(block, size);
+    return request_realloc(block, size);
 }
 
 static inline void *resize_array(void *block, size_t count, size_t size)
@@ -57,7 +58,7 @@ static void *alloc_rounded(size_t alignment, size_t size)
     while (rounded < alignment) {
         rounded <<= 1;
     }
-    return front_alloc_aligned(rounded, size);
+    return request_alloc_aligned(rounded, size);
 }
 
 static int alloc_posix(void **block, size_t alignment, size_t size)
@@ -65,7 +66,7 @@ static int alloc_posix(void **block, size_t alignment, size_t size)
     if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0) {
         return EINVAL;
     }
-    void *fresh = front_alloc_aligned(alignment, size);
+    void *fresh = request_alloc_aligned(alignment, size);
     if (fresh == NULL) {
         return ENOMEM;
     }
@@ -79,19 +80,19 @@ static void *alloc_pages(size_t size)
     if (size > PTRDIFF_MAX - mask) {
         return refuse(ENOMEM);
     }
-    return front_alloc_aligned(mask + 1, (size + mask) & ~mask);
+    return request_alloc_aligned(mask + 1, (size + mask) & ~mask);
 }
 
 /* ---- C ---- */
 
 CAIRN_API void *malloc(size_t size)
 {
-    return front_alloc(size);
+    return request_alloc(size);
 }
 
 CAIRN_API void *calloc(size_t count, size_t size)
 {
-    return front_calloc(count, size);
+    return request_calloc(count, size);
 }
 
 CAIRN_API void *realloc(void *block, size_t size)
@@ -101,25 +102,25 @@ CAIRN_API void *realloc(void *block, size_t size)
 
 CAIRN_API void free(void *block)
 {
-    front_free(block);
+    request_free(block);
 }
 
 CAIRN_API void *aligned_alloc(size_t alignment, size_t size)
 {
-    return is_power_of_two(alignment) ? front_alloc_aligned(alignment, size) : refuse(EINVAL);
+    return is_power_of_two(alignment) ? request_alloc_aligned(alignment, size) : refuse(EINVAL);
 }
 
 CAIRN_API void free_sized(void *block, size_t size)
 {
     (void)size;
-    front_free(block);
+    request_free(block);
 }
 
 CAIRN_API void free_aligned_sized(void *block, size_t alignment, size_t size)
 {
     (void)alignment;
     (void)size;
-    front_free(block);
+    request_free(block);
 }
 
 /* ---- POSIX, glibc, BSD ---- */
@@ -141,7 +142,7 @@ CAIRN_API void *memalign(size_t alignment, size_t size)
 
 CAIRN_API void *valloc(size_t size)
 {
-    return front_alloc_aligned(os_page_size(), size);
+    return request_alloc_aligned(os_page_size(), size);
 }
 
 CAIRN_API void *pvalloc(size_t size)
@@ -151,7 +152,7 @@ CAIRN_API void *pvalloc(size_t size)
 
 CAIRN_API void cfree(void *block)
 {
-    front_free(block);
+    request_free(block);
 }
 
 CAIRN_API size_t malloc_usable_size(void *block)
@@ -168,12 +169,12 @@ CAIRN_API size_t malloc_size(const void *block)
 
 CAIRN_API void *__libc_malloc(size_t size)
 {
-    return front_alloc(size);
+    return request_alloc(size);
 }
 
 CAIRN_API void *__libc_calloc(size_t count, size_t size)
 {
-    return front_calloc(count, size);
+    return request_calloc(count, size);
 }
 
 CAIRN_API void *__libc_realloc(void *block, size_t size)
@@ -188,12 +189,12 @@ CAIRN_API void *__libc_reallocarray(void *block, size_t count, size_t size)
 
 CAIRN_API void __libc_free(void *block)
 {
-    front_free(block);
+    request_free(block);
 }
 
 CAIRN_API void __libc_cfree(void *block)
 {
-    front_free(block);
+    request_free(block);
 }
 
 CAIRN_API void *__libc_memalign(size_t alignment, size_t size)
@@ -203,7 +204,7 @@ CAIRN_API void *__libc_memalign(size_t alignment, size_t size)
 
 CAIRN_API void *__libc_valloc(size_t size)
 {
-    return front_alloc_aligned(os_page_size(), size);
+    return request_alloc_aligned(os_page_size(), size);
 }
 
 CAIRN_API void *__libc_pvalloc(size_t size)

@@ -19,7 +19,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "heap/front.h"
+#include "malloc/request.h"
 #include "malloc/surface.h"
 #include "os/os.h"
 
@@ -79,7 +79,7 @@ enum { PLAIN = 0 };
 
 static void *request(size_t size, size_t alignment)
 {
-    return alignment == PLAIN ? front_alloc(size) : front_alloc_aligned(alignment, size);
+    return alignment == PLAIN ? request_alloc(size) : request_alloc_aligned(alignment, size);
 }
 
 /* The request failed: the new-handler loop. A handler may make room, install another, throw or end the program. */
@@ -114,25 +114,25 @@ static __attribute__((noinline, cold)) void *nothrow_aligned_slow(size_t size, s
 
 static inline void *new_plain(size_t size)
 {
-    void *block = front_alloc(size);
+    void *block = request_alloc(size);
     return __builtin_expect(block != NULL, 1) ? block : new_slow(size, PLAIN);
 }
 
 static inline void *new_aligned(size_t size, size_t alignment)
 {
-    void *block = front_alloc_aligned(alignment, size);
+    void *block = request_alloc_aligned(alignment, size);
     return __builtin_expect(block != NULL, 1) ? block : new_slow(size, alignment);
 }
 
 static inline void *new_nothrow(size_t size, const void *nothrow)
 {
-    void *block = front_alloc(size);
+    void *block = request_alloc(size);
     return __builtin_expect(block != NULL, 1) ? block : nothrow_slow(size, nothrow);
 }
 
 static inline void *new_aligned_nothrow(size_t size, size_t alignment, const void *nothrow)
 {
-    void *block = front_alloc_aligned(alignment, size);
+    void *block = request_alloc_aligned(alignment, size);
     return __builtin_expect(block != NULL, 1) ? block : nothrow_aligned_slow(size, alignment, nothrow);
 }
 
@@ -182,74 +182,74 @@ CAIRN_API void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment
 
 CAIRN_API void _ZdlPv(void *block)
 {
-    front_free(block);
+    request_free(block);
 }
 
 CAIRN_API void _ZdaPv(void *block)
 {
-    front_free(block);
+    request_free(block);
 }
 
 CAIRN_API void _ZdlPvm(void *block, size_t size)
 {
     (void)size;
-    front_free(block);
+    request_free(block);
 }
 
 CAIRN_API void _ZdaPvm(void *block, size_t size)
 {
     (void)size;
-    front_free(block);
+    request_free(block);
 }
 
 CAIRN_API void _ZdlPvRKSt9nothrow_t(void *block, const void *nothrow)
 {
     (void)nothrow;
-    front_free(block);
+    request_free(block);
 }
 
 CAIRN_API void _ZdaPvRKSt9nothrow_t(void *block, const void *nothrow)
 {
     (void)nothrow;
-    front_free(block);
+    request_free(block);
 }
 
 CAIRN_API void _ZdlPvSt11align_val_t(void *block, size_t alignment)
 {
     (void)alignment;
-    front_free(block);
+    request_free(block);
 }
 
 CAIRN_API void _ZdaPvSt11align_val_t(void *block, size_t alignment)
 {
     (void)alignment;
-    front_free(block);
+    request_free(block);
 }
 
 CAIRN_API void _ZdlPvmSt11align_val_t(void *block, size_t size, size_t alignment)
 {
     (void)size;
     (void)alignment;
-    front_free(block);
+    request_free(block);
 }
 
 CAIRN_API void _ZdaPvmSt11align_val_t(void *block, size_t size, size_t alignment)
 {
     (void)size;
     (void)alignment;
-    front_free(block);
+    request_free(block);
 }
 
 CAIRN_API void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *block, size_t alignment, const void *nothrow)
 {
     (void)alignment;
     (void)nothrow;
-    front_free(block);
+    request_free(block);
 }
 
 CAIRN_API void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *block, size_t alignment, const void *nothrow)
 {
     (void)alignment;
     (void)nothrow;
-    front_free(block);
+    request_free(block);
 }

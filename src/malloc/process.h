@@ -27,6 +27,15 @@ void process_memory(struct process_memory *memory);
 /* Prepares the statistics at exit if the options ask for them. From the constructor, once. */
 void report_arm(void);
 
+/* Keeps a second descriptor of stderr for the end of the process; idempotent. From the constructor. */
+void report_keep_stderr(void);
+
+/* Closes it: a forked child that will not speak must not keep the reader of a pipe waiting. */
+void report_drop_stderr(void);
+
+/* A descriptor of the file that was stderr at the start, or -1. */
+int report_error_descriptor(void);
+
 /* True if this process is to print its statistics and has not done so yet. */
 bool report_due(void);
 

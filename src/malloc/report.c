@@ -93,9 +93,9 @@ static FILE *open_collector(void)
 
 /* ---- where the text goes ---- */
 
-static void keep_stderr(void)
+void report_keep_stderr(void)
 {
-    if (fstat(STDERR_FILENO, &report.error_file) != 0) {
+    if (report.error_copy >= 0 || fstat(STDERR_FILENO, &report.error_file) != 0) {
         return;
     }
     report.error_copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, HIGH_DESCRIPTOR);
@@ -111,9 +111,17 @@ static bool is_error_file(int descriptor)
            now.st_ino == report.error_file.st_ino;
 }
 
+void report_drop_stderr(void)
+{
+    if (is_error_file(report.error_copy)) {
+        close(report.error_copy);
+        report.error_copy = -1;
+    }
+}
+
 /* A descriptor of the file that was stderr at the start, or -1. The program may have closed its descriptors and given
  * their numbers to files of its own, into which no word of ours must go. */
-static int error_descriptor(void)
+int report_error_descriptor(void)
 {
     return is_error_file(report.error_copy) ? report.error_copy : is_error_file(STDERR_FILENO) ? STDERR_FILENO : -1;
 }
@@ -181,13 +189,13 @@ static int open_file(void)
 
 static void complain(const char *line)
 {
-    write_all(error_descriptor(), line, strlen(line));
+    write_all(report_error_descriptor(), line, strlen(line));
 }
 
 static void deliver(void)
 {
     if (report.path[0] == '\0') {
-        write_all(error_descriptor(), report.text, report.length);
+        write_all(report_error_descriptor(), report.text, report.length);
         return;
     }
     int file = open_file();
@@ -208,7 +216,7 @@ static bool used(cairn_heap *heap)
 {
     cairn_stats stats;
     cairn_heap_stats(heap, &stats);
-    return stats.requests != 0;
+    return stats.requests != 0 || stats.handle_blocks != 0;
 }
 
 static bool print_text(cairn_heap *heap, void *context)
@@ -354,9 +362,7 @@ static void in_child(void)
         return;
     }
     atomic_store(&report.armed, false);
-    if (is_error_file(report.error_copy)) {
-        close(report.error_copy); /* or the child would keep the reader of a pipe waiting */
-    }
+    report_drop_stderr();
 }
 
 /* Is this process to print? Without `cairn run` it is each one that starts with CAIRN_STATS set. */
@@ -372,7 +378,7 @@ void report_arm(void)
     if (!prints(options)) {
         return;
     }
-    keep_stderr();
+    report_keep_stderr();
     report.out = open_collector();
     if (report.out == NULL || !grow(FIRST_TEXT_BYTES)) {
         complain("cairn: no memory for the statistics at exit\n");

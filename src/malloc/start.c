@@ -8,6 +8,7 @@
 #include "heap/front.h"
 #include "heap/options.h"
 #include "malloc/children.h"
+#include "malloc/leak_check.h"
 #include "malloc/process.h"
 #include "python/domains.h"
 
@@ -20,5 +21,7 @@ static __attribute__((constructor)) void start(int argc, char **argv, char **env
         children_leave();
     }
     python_install(argc, argv);
+    leak_check_arm();
     report_arm();
+    leak_check_begin();
 }

@@ -14,6 +14,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "observe/fragmentation.h"
+
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Where the output goes, and the first error met (an errno value); after an error nothing more is written. */
@@ -51,7 +53,7 @@ static int finish(struct printer *printer)
 
 /* A number as text; returned by value, so that several fit in one call of put(). */
 struct text {
-    char s[32];
+    char s[40];
 };
 
 /* 1234567 as "1,234,567". */
@@ -98,6 +100,15 @@ static struct text human(uint64_t bytes)
     }
     uint64_t tenths = (((bytes >> (shift - 10)) & 1023) * 10 + 512) / 1024;
     snprintf(text.s, sizeof text.s, "%" PRIu64 ".%" PRIu64 " %s", whole + tenths / 10, tenths % 10, units[unit]);
+    return text;
+}
+
+/* "1 hole", "12,345 holes". */
+static struct text counted(uint64_t number, const char *thing)
+{
+    struct text text = grouped(number);
+    size_t length = strlen(text.s);
+    (void)snprintf(text.s + length, sizeof text.s - length, " %s%s", thing, number == 1 ? "" : "s");
     return text;
 }
 
@@ -179,10 +190,23 @@ static void put_requests(struct printer *printer, const cairn_stats *stats)
 
 static void put_holes(struct printer *printer, const cairn_stats *stats)
 {
-    char remark[96];
-    (void)snprintf(remark, sizeof remark, "in %zu holes of %zu segments, the largest %s", stats->holes, stats->segments,
-                   human(stats->largest_hole).s);
+    char remark[160];
+    (void)snprintf(remark, sizeof remark, "in %s, %s, the largest hole %s", counted(stats->holes, "hole").s,
+                   counted(stats->segments, "segment").s, human(stats->largest_hole).s);
     put_bytes(printer, "holes", stats->hole_bytes, remark);
+}
+
+/* Nothing in a heap that never had a handle, as most. */
+static void put_handles(struct printer *printer, const cairn_stats *stats)
+{
+    char remark[160];
+    if (stats->handle_segments == 0) {
+        return;
+    }
+    put_blocks(printer, "handles", stats->handle_bytes, stats->handle_blocks, ", not counted above");
+    (void)snprintf(remark, sizeof remark, "in %s of %s", counted(stats->handle_segments, "segment").s,
+                   human(stats->handle_held_bytes).s);
+    put_bytes(printer, "handles' holes", stats->handle_hole_bytes, remark);
 }
 
 static void put_memory(struct printer *printer, const cairn_stats *stats)
@@ -199,6 +223,7 @@ static void put_memory(struct printer *printer, const cairn_stats *stats)
     put_blocks(printer, "large", stats->large_bytes, stats->large_blocks, ", cut from holes");
     put_holes(printer, stats);
     put_blocks(printer, "huge", stats->huge_bytes, stats->huge_blocks, ", mapped on their own");
+    put_handles(printer, stats);
 }
 
 static void put_share(struct printer *printer, const char *label, uint64_t part, uint64_t whole, const char *remark)
@@ -209,7 +234,29 @@ static void put_share(struct printer *printer, const char *label, uint64_t part,
         remark);
 }
 
-static void put_fragmentation(struct printer *printer, const cairn_stats *stats)
+/* A cause of external fragmentation, if there is any of it. */
+static void put_cause(struct printer *printer, const char *label, uint64_t bytes, const char *remark)
+{
+    if (bytes != 0) {
+        char indented[32];
+        (void)snprintf(indented, sizeof indented, "  %s", label);
+        put_bytes(printer, indented, bytes, remark);
+    }
+}
+
+static void put_causes(struct printer *printer, const cairn_fragmentation *figures)
+{
+    put_cause(printer, "free blocks", figures->free_blocks_resident, "in pools that also have live ones");
+    put_cause(printer, "pool ends", figures->tails_resident, "before the first and behind the last block");
+    put_cause(printer, "untouched", figures->untouched_resident, "blocks and pools not used yet");
+    put_cause(printer, "free pools", figures->free_pools_resident, "given back once idle");
+    put_cause(printer, "in holes", figures->holes_resident, "whole pages of it are given back once idle");
+    put_cause(printer, "handle holes", figures->handle_holes_resident, "compaction gives them back");
+    put_cause(printer, "headers", figures->headers_resident, "beside large blocks and those of handles");
+    put_cause(printer, "kept mappings", figures->cached_resident, "given back once idle");
+}
+
+static void put_fragmentation(struct printer *printer, const cairn_stats *stats, const cairn_fragmentation *figures)
 {
     put(printer, "\n  %-15s %18s\n", "Fragmentation", "bytes");
     if (stats_are_exact(stats)) {
@@ -218,6 +265,62 @@ static void put_fragmentation(struct printer *printer, const cairn_stats *stats)
         put(printer, "  %-15s %18s\n", "internal", "not counted");
     }
     put_share(printer, "external", stats->external_bytes, stats->resident_bytes, "resident: held by no live block");
+    put_causes(printer, figures);
+    if (figures->hole_bytes != 0) {
+        put_share(printer, "split holes", figures->hole_bytes - figures->largest_hole, figures->hole_bytes,
+                  "the bytes of holes: outside the largest");
+    }
+    put_bytes(printer, "largest request", figures->largest_request, "served without memory from the system");
+}
+
+/* How full the pools with live blocks are, in two lines. */
+static void put_pool_occupancy(struct printer *printer, const cairn_fragmentation *figures)
+{
+    size_t pools = 0;
+    for (size_t i = 0; i < CAIRN_OCCUPANCY_TENTHS; i++) {
+        pools += figures->pool_occupancy[i];
+    }
+    if (pools == 0) {
+        return;
+    }
+    put(printer, "\n  %-15s", "Live blocks");
+    for (unsigned i = 1; i <= CAIRN_OCCUPANCY_TENTHS; i++) {
+        put(printer, " %s%3u%%", i == 1 ? "<=" : "  ", i * 10);
+    }
+    put(printer, "   of a pool's blocks\n  %-15s", "in pools");
+    for (size_t i = 0; i < CAIRN_OCCUPANCY_TENTHS; i++) {
+        put(printer, " %6zu", figures->pool_occupancy[i]);
+    }
+    put(printer, "\n");
+}
+
+enum { BAR_WIDTH = 10 };
+
+/* "[#####.....]  50%" of a share in tenths of a percent. */
+static void put_bar(struct printer *printer, unsigned share)
+{
+    char bar[BAR_WIDTH + 1];
+    for (unsigned i = 0; i < BAR_WIDTH; i++) {
+        bar[i] = share * BAR_WIDTH >= i * 1000 + 500 ? '#' : '.';
+    }
+    bar[BAR_WIDTH] = '\0';
+    put(printer, "  [%s] %3u%%\n", bar, (share + 5) / 10);
+}
+
+/* Holes by size, one row for each power of two that there are holes of. */
+static void put_hole_sizes(struct printer *printer, const cairn_fragmentation *figures)
+{
+    if (figures->hole_bytes == 0) {
+        return;
+    }
+    put(printer, "\n  %-15s %18s %18s  %s\n", "Holes from", "holes", "bytes", "of the bytes of holes");
+    for (size_t i = 0; i < CAIRN_HOLE_SIZES; i++) {
+        const cairn_hole_size *row = &figures->holes[i];
+        if (row->count != 0) {
+            put(printer, "  %15s %18s %18s", human(UINT64_C(1) << i).s, grouped(row->count).s, grouped(row->bytes).s);
+            put_bar(printer, per_mille(row->bytes, figures->hole_bytes));
+        }
+    }
 }
 
 static void put_arenas(struct printer *printer, const cairn_stats *stats)
@@ -228,23 +331,14 @@ static void put_arenas(struct printer *printer, const cairn_stats *stats)
         grouped(stats->pools_full).s, grouped(stats->pools_free).s, grouped(stats->pools_untouched).s);
 }
 
-enum { BAR_WIDTH = 10 };
-
-/* Live blocks as a share of the blocks in the class's pools: "[#####.....]  50%". */
+/* Live blocks as a share of the blocks in the class's pools. */
 static void put_occupancy(struct printer *printer, uint64_t live, uint64_t blocks)
 {
-    unsigned share = per_mille(live, blocks);
-    char bar[BAR_WIDTH + 1];
-
     if (blocks == 0) {
         put(printer, "  %*s\n", BAR_WIDTH + 7, "no pools");
         return;
     }
-    for (unsigned i = 0; i < BAR_WIDTH; i++) {
-        bar[i] = share * BAR_WIDTH >= i * 1000 + 500 ? '#' : '.';
-    }
-    bar[BAR_WIDTH] = '\0';
-    put(printer, "  [%s] %3u%%\n", bar, (share + 5) / 10);
+    put_bar(printer, per_mille(live, blocks));
 }
 
 static uint64_t class_blocks(const cairn_class_stats *class)
@@ -253,20 +347,24 @@ static uint64_t class_blocks(const cairn_class_stats *class)
 }
 
 /* A row of the table: a class, or the sum of all under the label "all". */
-static void put_class(struct printer *printer, const char *label, const cairn_class_stats *class)
+static void put_class(struct printer *printer, const char *label, const cairn_class_stats *class, bool exact)
 {
     put(printer, "  %6s %6zu %6zu %6zu", label, class->pools_used, class->pools_full, class->pools_empty);
     put(printer, " %11s %11s %11s", grouped(class->blocks_live).s, grouped(class->blocks_free).s,
         grouped(class->blocks_untouched).s);
     put(printer, " %14s", grouped(class->requests).s);
+    if (exact) {
+        put(printer, " %10s", human(class->internal_bytes).s);
+    }
     put_occupancy(printer, class->blocks_live, class_blocks(class));
 }
 
-static void put_classes_heading(struct printer *printer)
+static void put_classes_heading(struct printer *printer, bool exact)
 {
     put(printer, "\n  %6s %20s %35s\n", "Class", "------- pools ------", "-------------- blocks -------------");
-    put(printer, "  %6s %6s %6s %6s %11s %11s %11s %14s  %s\n", "bytes", "used", "full", "empty", "live", "free",
-        "untouched", "requests", "occupancy");
+    put(printer, "  %6s %6s %6s %6s %11s %11s %11s %14s", "bytes", "used", "full", "empty", "live", "free", "untouched",
+        "requests");
+    put(printer, "%s  %s\n", exact ? "   internal" : "", "occupancy");
 }
 
 static void add_class(cairn_class_stats *total, const cairn_class_stats *class)
@@ -278,11 +376,13 @@ static void add_class(cairn_class_stats *total, const cairn_class_stats *class)
     total->blocks_free += class->blocks_free;
     total->blocks_untouched += class->blocks_untouched;
     total->requests += class->requests;
+    total->internal_bytes += class->internal_bytes;
 }
 
 /* The classes that had requests; a heap without any has no table. */
 static void put_classes(struct printer *printer, const cairn_stats *stats)
 {
+    bool exact = stats_are_exact(stats);
     cairn_class_stats total;
     struct text label;
     size_t rows = 0;
@@ -294,26 +394,29 @@ static void put_classes(struct printer *printer, const cairn_stats *stats)
             continue;
         }
         if (rows++ == 0) {
-            put_classes_heading(printer);
+            put_classes_heading(printer, exact);
         }
         snprintf(label.s, sizeof label.s, "%zu", class->block_size);
-        put_class(printer, label.s, class);
+        put_class(printer, label.s, class, exact);
         add_class(&total, class);
     }
     if (rows > 1) {
-        put_class(printer, "all", &total);
+        put_class(printer, "all", &total, exact);
     }
 }
 
-int print_stats_text(const cairn_stats *stats, const char *name, const cairn_geometry *geometry, FILE *out)
+int print_stats_text(const cairn_stats *stats, const cairn_fragmentation *fragmentation, const char *name,
+                     const cairn_geometry *geometry, FILE *out)
 {
     struct printer printer = {out, 0};
 
     put_heading(&printer, name, geometry);
     put_requests(&printer, stats);
     put_memory(&printer, stats);
-    put_fragmentation(&printer, stats);
+    put_fragmentation(&printer, stats, fragmentation);
+    put_hole_sizes(&printer, fragmentation);
     put_arenas(&printer, stats);
+    put_pool_occupancy(&printer, fragmentation);
     put_classes(&printer, stats);
     return finish(&printer);
 }
@@ -336,24 +439,67 @@ struct field {
 #define EXACT(member) FIELD(cairn_stats, member, true)
 #define CLASS_COUNTED(member) FIELD(cairn_class_stats, member, false)
 #define CLASS_EXACT(member) FIELD(cairn_class_stats, member, true)
+#define PART(member) FIELD(cairn_fragmentation, member, false)
+#define PART_EXACT(member) FIELD(cairn_fragmentation, member, true)
 
 static const struct field stats_fields[] = {
-    COUNTED(requests),       COUNTED(frees),        COUNTED(requests_failed), EXACT(bytes_asked),
-    EXACT(bytes_given),      COUNTED(live_blocks),  COUNTED(live_bytes),      EXACT(live_peak),
-    COUNTED(held_bytes),     COUNTED(held_peak),    COUNTED(reserved_bytes),  COUNTED(resident_bytes),
-    COUNTED(metadata_bytes), COUNTED(arenas),       COUNTED(arenas_created),  COUNTED(arenas_released),
-    COUNTED(pools_used),     COUNTED(pools_full),   COUNTED(pools_free),      COUNTED(pools_untouched),
-    COUNTED(large_blocks),   COUNTED(large_bytes),  COUNTED(segments),        COUNTED(segment_bytes),
-    COUNTED(holes),          COUNTED(hole_bytes),   COUNTED(largest_hole),    COUNTED(hole_searches),
-    COUNTED(holes_visited),  COUNTED(huge_blocks),  COUNTED(huge_bytes),      COUNTED(cached_bytes),
-    COUNTED(purged_bytes),   COUNTED(remote_frees), COUNTED(owners),          EXACT(internal_bytes),
-    COUNTED(external_bytes), COUNTED(class_count),
+    COUNTED(requests),
+    COUNTED(frees),
+    COUNTED(requests_failed),
+    EXACT(bytes_asked),
+    EXACT(bytes_given),
+    COUNTED(live_blocks),
+    COUNTED(live_bytes),
+    EXACT(live_peak),
+    COUNTED(held_bytes),
+    COUNTED(held_peak),
+    COUNTED(reserved_bytes),
+    COUNTED(resident_bytes),
+    COUNTED(metadata_bytes),
+    COUNTED(arenas),
+    COUNTED(arenas_created),
+    COUNTED(arenas_released),
+    COUNTED(pools_used),
+    COUNTED(pools_full),
+    COUNTED(pools_free),
+    COUNTED(pools_untouched),
+    COUNTED(large_blocks),
+    COUNTED(large_bytes),
+    COUNTED(segments),
+    COUNTED(segment_bytes),
+    COUNTED(holes),
+    COUNTED(hole_bytes),
+    COUNTED(largest_hole),
+    COUNTED(hole_searches),
+    COUNTED(holes_visited),
+    COUNTED(huge_blocks),
+    COUNTED(huge_bytes),
+    COUNTED(cached_bytes),
+    COUNTED(handle_blocks),
+    COUNTED(handle_bytes),
+    COUNTED(handle_segments),
+    COUNTED(handle_held_bytes),
+    COUNTED(handle_hole_bytes),
+    COUNTED(purged_bytes),
+    COUNTED(remote_frees),
+    COUNTED(owners),
+    EXACT(internal_bytes),
+    COUNTED(external_bytes),
+    COUNTED(class_count),
 };
 
 static const struct field class_fields[] = {
     CLASS_COUNTED(block_size),  CLASS_COUNTED(pool_size),   CLASS_COUNTED(pools_used),  CLASS_COUNTED(pools_full),
     CLASS_COUNTED(pools_empty), CLASS_COUNTED(blocks_live), CLASS_COUNTED(blocks_free), CLASS_COUNTED(blocks_untouched),
-    CLASS_COUNTED(requests),    CLASS_COUNTED(frees),       CLASS_EXACT(bytes_asked),
+    CLASS_COUNTED(requests),    CLASS_COUNTED(frees),       CLASS_EXACT(bytes_asked),   CLASS_EXACT(internal_bytes),
+};
+
+static const struct field fragmentation_fields[] = {
+    PART(live_bytes),         PART_EXACT(internal_bytes), PART(huge_rounding),        PART(resident_bytes),
+    PART(live_resident),      PART(external_bytes),       PART(free_blocks_resident), PART(tails_resident),
+    PART(untouched_resident), PART(free_pools_resident),  PART(holes_resident),       PART(handle_holes_resident),
+    PART(headers_resident),   PART(cached_resident),      PART(hole_bytes),           PART(largest_hole),
+    PART(largest_request),
 };
 
 /* Where size_t has 64 bits every counter has, so a struct's size says how many there are. */
@@ -363,6 +509,9 @@ _Static_assert(sizeof(size_t) != sizeof(uint64_t) ||
 _Static_assert(sizeof(size_t) != sizeof(uint64_t) ||
                    sizeof(cairn_class_stats) == COUNT_OF(class_fields) * sizeof(uint64_t),
                "class_fields lacks a field of cairn_class_stats");
+_Static_assert(sizeof(size_t) != sizeof(uint64_t) ||
+                   offsetof(cairn_fragmentation, internal_ratio) == COUNT_OF(fragmentation_fields) * sizeof(uint64_t),
+               "fragmentation_fields lacks a field of cairn_fragmentation");
 
 static uint64_t field_value(const void *record, const struct field *field)
 {
@@ -444,7 +593,63 @@ static void put_class_json(struct printer *printer, const cairn_class_stats *cla
     put(printer, "}");
 }
 
-int print_stats_json(const cairn_stats *stats, const char *name, const cairn_geometry *geometry, FILE *out)
+/* A ratio between 0 and 1 with four digits, whatever the locale. */
+static void put_ratio(struct printer *printer, const char *name, double value)
+{
+    unsigned digits = (unsigned)(value * 10000 + 0.5);
+    put(printer, "\"%s\": %u.%04u", name, digits / 10000, digits % 10000);
+}
+
+static void put_ratios_json(struct printer *printer, const cairn_fragmentation *figures, bool exact)
+{
+    if (exact) {
+        put_ratio(printer, "internal_ratio", figures->internal_ratio);
+    } else {
+        put(printer, "\"internal_ratio\": null");
+    }
+    put(printer, ", ");
+    put_ratio(printer, "external_ratio", figures->external_ratio);
+    put(printer, ", ");
+    put_ratio(printer, "hole_ratio", figures->hole_ratio);
+}
+
+/* Of the holes only the rows that have some, each with the size it begins at. */
+static void put_histograms_json(struct printer *printer, const cairn_fragmentation *figures)
+{
+    const char *comma = "";
+    put(printer, "    \"pool_occupancy\": [");
+    for (size_t i = 0; i < CAIRN_OCCUPANCY_TENTHS; i++) {
+        put(printer, "%s%zu", i > 0 ? ", " : "", figures->pool_occupancy[i]);
+    }
+    put(printer, "],\n    \"holes\": [");
+    for (size_t i = 0; i < CAIRN_HOLE_SIZES; i++) {
+        const cairn_hole_size *row = &figures->holes[i];
+        if (row->count != 0) {
+            put(printer, "%s{\"from\": %" PRIu64 ", \"count\": %zu, \"bytes\": %zu}", comma, UINT64_C(1) << i,
+                row->count, row->bytes);
+            comma = ", ";
+        }
+    }
+    put(printer, "]\n");
+}
+
+static void put_fragmentation_json(struct printer *printer, const cairn_fragmentation *figures, bool exact)
+{
+    put(printer, "  \"fragmentation\": {\n");
+    for (size_t i = 0; i < COUNT_OF(fragmentation_fields); i++) {
+        put(printer, "    ");
+        put_field(printer, &fragmentation_fields[i], figures, exact);
+        put(printer, ",\n");
+    }
+    put(printer, "    ");
+    put_ratios_json(printer, figures, exact);
+    put(printer, ",\n");
+    put_histograms_json(printer, figures);
+    put(printer, "  }\n}\n");
+}
+
+int print_stats_json(const cairn_stats *stats, const cairn_fragmentation *fragmentation, const char *name,
+                     const cairn_geometry *geometry, FILE *out)
 {
     struct printer printer = {out, 0};
     bool exact = stats_are_exact(stats);
@@ -463,7 +668,8 @@ int print_stats_json(const cairn_stats *stats, const char *name, const cairn_geo
         put(&printer, "%s\n", i > 0 ? "," : "");
         put_class_json(&printer, &stats->classes[i], exact);
     }
-    put(&printer, "%s]\n}\n", stats->class_count > 0 ? "\n  " : "");
+    put(&printer, "%s],\n", stats->class_count > 0 ? "\n  " : "");
+    put_fragmentation_json(&printer, fragmentation, exact);
     return finish(&printer);
 }
 
@@ -472,19 +678,21 @@ int print_stats_json(const cairn_stats *stats, const char *name, const cairn_geo
 int cairn_heap_print_stats(cairn_heap *heap, FILE *out)
 {
     cairn_stats stats;
+    cairn_fragmentation fragmentation;
     cairn_geometry geometry;
 
-    cairn_heap_stats(heap, &stats);
+    stats_collect(heap, &stats, &fragmentation);
     cairn_heap_geometry(heap, &geometry);
-    return print_stats_text(&stats, cairn_heap_name(heap), &geometry, out);
+    return print_stats_text(&stats, &fragmentation, cairn_heap_name(heap), &geometry, out);
 }
 
 int cairn_heap_print_stats_json(cairn_heap *heap, FILE *out)
 {
     cairn_stats stats;
+    cairn_fragmentation fragmentation;
     cairn_geometry geometry;
 
-    cairn_heap_stats(heap, &stats);
+    stats_collect(heap, &stats, &fragmentation);
     cairn_heap_geometry(heap, &geometry);
-    return print_stats_json(&stats, cairn_heap_name(heap), &geometry, out);
+    return print_stats_json(&stats, &fragmentation, cairn_heap_name(heap), &geometry, out);
 }

@@ -19,11 +19,14 @@ static inline bool stats_are_exact(const cairn_stats *stats)
 }
 
 /* Writes the statistics of the heap `name` as text for people, 0 or an errno value. Flushes `out`. */
-int print_stats_text(const cairn_stats *stats, const char *name, const cairn_geometry *geometry, FILE *out);
+int print_stats_text(const cairn_stats *stats, const cairn_fragmentation *fragmentation, const char *name,
+                     const cairn_geometry *geometry, FILE *out);
 
 /* Writes the statistics as one JSON object: "name", "geometry", every field of cairn_stats under its own name (null
- * if it was not counted), and "classes", one object per row. Valid JSON whatever bytes `name` holds. Returns 0 or an
+ * if it was not counted), "classes", one object per row, and "fragmentation", an object of all fields of
+ * cairn_fragmentation. Valid JSON whatever bytes `name` holds. Returns 0 or an
  * errno value. Flushes `out`. */
-int print_stats_json(const cairn_stats *stats, const char *name, const cairn_geometry *geometry, FILE *out);
+int print_stats_json(const cairn_stats *stats, const cairn_fragmentation *fragmentation, const char *name,
+                     const cairn_geometry *geometry, FILE *out);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Copyright (c) 2026 The Cairn authors */
 
-/* stats.c: one pass over a heap's records gives its figures; see cairn_stats in cairn.h for what each means.
+/* stats.c: one pass over a heap's records gives its figures; see cairn_stats in cairn.h for what each means. What is
+ * resident is found by a second one, see fragmentation.c.
  *
  * Lock: the heap's, so that arenas and pools stay while they are read. The counters of pools that other threads use
  * meanwhile are atomics, each right at the moment it is read. */
@@ -9,8 +10,10 @@
 #include <string.h>
 
 #include "heap/arena.h"
+#include "heap/handle.h"
 #include "heap/owner.h"
 #include "heap/types.h"
+#include "observe/fragmentation.h"
 
 static void add_class_pool(cairn_stats *stats, const struct pool *pool)
 {
@@ -42,33 +45,6 @@ static void add_arena(cairn_stats *stats, const struct arena *arena)
     for (uint64_t taken = ~arena->free & arena_all_slots(arena); taken; taken &= taken - 1) {
         add_class_pool(stats, &arena->pools[__builtin_ctzll(taken)]);
     }
-    stats->resident_bytes += os->resident(arena->base, arena->space->arena_size);
-}
-
-/* What of live large and huge blocks is resident. */
-struct large_residents {
-    cairn_stats *stats;
-    size_t live;
-};
-
-static size_t resident_of(const void *address, size_t size)
-{
-    size_t page = os_page_size();
-    uintptr_t from = (uintptr_t)address & ~(page - 1);
-    uintptr_t to = ((uintptr_t)address + size + page - 1) & ~(page - 1);
-    size_t resident = os->resident((const void *)from, to - from);
-    return resident < size ? resident : size;
-}
-
-static bool add_hole_area(const struct hole_area *area, void *context)
-{
-    struct large_residents *residents = context;
-    if (area->kind == HOLE_AREA_SEGMENT) {
-        residents->stats->resident_bytes += os->resident(area->address, area->size);
-    } else if (area->kind == HOLE_AREA_BLOCK) {
-        residents->live += resident_of(area->address, area->size);
-    }
-    return true;
 }
 
 static void add_owner(cairn_stats *stats, const cairn_heap *heap, const struct owner *owner)
@@ -107,7 +83,8 @@ static size_t sum_classes(cairn_stats *stats, bool exact)
             stats->bytes_asked += c->bytes_asked;
             stats->bytes_given += c->requests * c->block_size;
             double unasked = (double)c->block_size - (double)c->bytes_asked / (double)c->requests;
-            stats->internal_bytes += (size_t)(unasked * (double)c->blocks_live);
+            c->internal_bytes = (size_t)(unasked * (double)c->blocks_live);
+            stats->internal_bytes += c->internal_bytes;
         }
     }
     return live_bytes;
@@ -120,34 +97,20 @@ static size_t unasked(const struct large_counts *counts, size_t live_blocks)
     return (size_t)(mean * (double)live_blocks);
 }
 
-void cairn_heap_stats(cairn_heap *heap, cairn_stats *stats)
+static void add_owners(cairn_stats *stats, const cairn_heap *heap)
 {
-    memset(stats, 0, sizeof *stats);
-    os_lock_take(&heap->lock);
-    describe_classes(stats, heap);
-    for (const struct arena *arena = heap->arenas; arena; arena = arena->all_next) {
-        add_arena(stats, arena);
-    }
-    const struct hole_figures *holes = &heap->holes.figures;
-    struct large_residents residents = {stats, 0};
-    (void)holes_visit(&heap->holes, add_hole_area, &residents);
-    size_t live_resident = residents.live;
-    for (const struct pool *pool = heap->huge; pool; pool = pool->next) {
-        size_t resident = os->resident(pool->base, pool->size);
-        live_resident += resident;
-        stats->resident_bytes += resident;
-        stats->internal_bytes += pool->size - pool->asked;
-    }
-    for (int i = 0; i < HUGE_CACHE; i++) {
-        const struct huge_cache_entry *entry = &heap->huge_cache[i];
-        stats->resident_bytes += entry->base ? os->resident(entry->base, entry->size) : 0;
-    }
     stats->remote_frees = heap->flushed_remote_frees;
     add_owner(stats, heap, &heap->base);
     for (const struct owner *owner = heap->owners; owner; owner = owner->next) {
         add_owner(stats, heap, owner);
     }
-    size_t class_bytes = sum_classes(stats, heap->exact);
+    stats->owners = heap->owner_count + (heap->single ? 1 : 0);
+}
+
+/* Blocks cut from holes and mapped on their own. */
+static void add_large(cairn_stats *stats, const cairn_heap *heap)
+{
+    const struct hole_figures *holes = &heap->holes.figures;
     stats->large_blocks = holes->live_blocks;
     stats->large_bytes = holes->live_bytes;
     stats->segments = holes->segments;
@@ -160,31 +123,79 @@ void cairn_heap_stats(cairn_heap *heap, cairn_stats *stats)
     stats->huge_blocks = heap->huge_blocks;
     stats->huge_bytes = heap->huge_bytes;
     stats->cached_bytes = heap->huge_cached_bytes;
+    uint64_t requests = heap->large_counts.requests + heap->huge_counts.requests;
+    size_t live = stats->large_blocks + heap->huge_blocks;
+    stats->requests += requests;
+    stats->frees += requests - live;
+    stats->live_blocks += live;
+    stats->live_bytes += stats->large_bytes + heap->huge_bytes;
     stats->reserved_bytes += heap->huge_bytes + heap->huge_cached_bytes + holes->segment_bytes;
-    size_t large_live = stats->large_blocks + heap->huge_blocks;
-    uint64_t large_requests = heap->large_counts.requests + heap->huge_counts.requests;
-    stats->requests += large_requests;
-    stats->frees += large_requests - large_live;
-    stats->live_blocks += large_live;
-    stats->live_bytes = class_bytes + stats->large_bytes + heap->huge_bytes;
-    if (heap->exact) {
-        stats->bytes_asked += heap->large_counts.asked + heap->huge_counts.asked;
-        stats->bytes_given += heap->large_counts.given + heap->huge_counts.given;
-        stats->internal_bytes += unasked(&heap->large_counts, stats->large_blocks);
-        stats->live_peak = atomic_load_explicit(&heap->live_peak, memory_order_relaxed);
-    } else {
-        stats->internal_bytes = 0;
+    stats->purged_bytes = heap->purged_bytes + holes->purged_bytes;
+}
+
+/* What only a heap that counts every request knows. */
+static void add_exact(cairn_stats *stats, const cairn_heap *heap, const cairn_fragmentation *fragmentation)
+{
+    stats->bytes_asked += heap->large_counts.asked + heap->huge_counts.asked;
+    stats->bytes_given += heap->large_counts.given + heap->huge_counts.given;
+    stats->internal_bytes += unasked(&heap->large_counts, stats->large_blocks) + fragmentation->huge_rounding;
+    stats->live_peak = atomic_load_explicit(&heap->live_peak, memory_order_relaxed);
+}
+
+static bool count_segment(const struct handle_area *area, void *context)
+{
+    *(size_t *)context += area->kind == HANDLE_AREA_SEGMENT;
+    return true;
+}
+
+static void add_handles(cairn_stats *stats, const cairn_heap *heap)
+{
+    const struct handle_space *handles = heap->handles;
+    if (!handles) {
+        return;
     }
-    size_t held_by_live = class_bytes + live_resident;
-    stats->external_bytes = stats->resident_bytes > held_by_live ? stats->resident_bytes - held_by_live : 0;
+    stats->handle_blocks = handles->live;
+    stats->handle_bytes = handles->live_bytes;
+    stats->handle_held_bytes = handles->cells.held_bytes;
+    stats->handle_hole_bytes = handles->cells.hole_bytes;
+    (void)handles_walk(heap, count_segment, &stats->handle_segments);
+    stats->reserved_bytes += handles->cells.held_bytes;
+    stats->metadata_bytes += table_bytes(&handles->table);
+}
+
+void stats_collect(cairn_heap *heap, cairn_stats *stats, cairn_fragmentation *fragmentation)
+{
+    memset(stats, 0, sizeof *stats);
+    os_lock_take(&heap->lock);
+    describe_classes(stats, heap);
+    for (const struct arena *arena = heap->arenas; arena; arena = arena->all_next) {
+        add_arena(stats, arena);
+    }
+    fragmentation_walk(heap, fragmentation);
+    stats->resident_bytes = fragmentation->resident_bytes;
+    stats->external_bytes = fragmentation->external_bytes;
+    add_owners(stats, heap);
+    stats->live_bytes = sum_classes(stats, heap->exact);
+    add_large(stats, heap);
+    if (heap->exact) {
+        add_exact(stats, heap, fragmentation);
+    }
     stats->requests_failed = atomic_load_explicit(&heap->requests_failed, memory_order_relaxed);
     stats->held_bytes = heap->held_bytes;
     stats->held_peak = heap->held_peak;
     stats->metadata_bytes = heap->meta.bytes + stats->reserved_bytes / ((1u << MAP_PAGE_SHIFT) / sizeof(map_entry));
     stats->metadata_bytes += heap->is_default ? sizeof *heap : 0;
+    add_handles(stats, heap);
     stats->arenas_created = heap->arenas_created;
     stats->arenas_released = heap->arenas_released;
-    stats->purged_bytes = heap->purged_bytes + holes->purged_bytes;
-    stats->owners = heap->owner_count + (heap->single ? 1 : 0);
     os_lock_give(&heap->lock);
+    fragmentation->live_bytes = stats->live_bytes;
+    fragmentation->internal_bytes = stats->internal_bytes;
+    fragmentation->internal_ratio = stats->live_bytes ? (double)stats->internal_bytes / (double)stats->live_bytes : 0;
+}
+
+void cairn_heap_stats(cairn_heap *heap, cairn_stats *stats)
+{
+    cairn_fragmentation fragmentation;
+    stats_collect(heap, stats, &fragmentation);
 }

@@ -9,6 +9,7 @@
 #include "heap/arena.h"
 #include "heap/check.h"
 #include "heap/front.h"
+#include "heap/handle.h"
 #include "heap/owner.h"
 #include "heap/types.h"
 
@@ -90,8 +91,8 @@ static bool visit_class_pool(const struct walk *walk, const struct pool *pool)
         .pool_state = used == 0                ? CAIRN_POOL_FREE
                       : used == pool->capacity ? CAIRN_POOL_FULL
                                                : CAIRN_POOL_USED,
-        .address = pool->base - pool->arena->space->first_block,
-        .size = pool->size,
+        .address = pool->base - pool_arena(pool)->space->first_block,
+        .size = pool_arena(pool)->space->slot_size,
         .block_size = pool->block_size,
         .blocks_live = used,
     };
@@ -150,6 +151,18 @@ static bool visit_huge(const struct walk *walk, const struct pool *pool)
     return walk->visitor(&area, walk->context);
 }
 
+static bool visit_handle_area(const struct handle_area *found, void *context)
+{
+    static const cairn_area_kind kinds[] = {
+        [HANDLE_AREA_SEGMENT] = CAIRN_AREA_HANDLE_SEGMENT,
+        [HANDLE_AREA_BLOCK] = CAIRN_AREA_HANDLE_BLOCK,
+        [HANDLE_AREA_HOLE] = CAIRN_AREA_HANDLE_HOLE,
+    };
+    const struct walk *walk = context;
+    cairn_area area = {.kind = kinds[found->kind], .address = found->address, .size = found->size};
+    return walk->visitor(&area, walk->context);
+}
+
 static bool visit_heap(const cairn_heap *heap, struct walk *walk)
 {
     for (const struct arena *arena = heap->arenas; arena; arena = arena->all_next) {
@@ -165,7 +178,7 @@ static bool visit_heap(const cairn_heap *heap, struct walk *walk)
             return false;
         }
     }
-    return true;
+    return handles_walk(heap, visit_handle_area, walk);
 }
 
 bool cairn_heap_walk(cairn_heap *heap, bool blocks, cairn_visitor visitor, void *context)

@@ -57,6 +57,10 @@ extern const struct os_memory *os;
 /* The system's own table, for fakes that wrap it. */
 extern const struct os_memory os_system;
 
+/* Sets bit i of `set` if page i of the pages from `address` on is resident, clears it if not; clears all if the system
+ * cannot say. Not in the table, since it changes nothing. */
+void os_resident_set(const void *address, size_t pages, uint64_t *set);
+
 /* Counters of what os_system did, ever: bytes reserved (growth in place included) minus bytes released is what is
  * mapped now. Relaxed atomics, readable any time. */
 struct os_counts {

@@ -165,6 +165,22 @@ static size_t linux_resident(const void *address, size_t size)
     return resident;
 }
 
+void os_resident_set(const void *address, size_t pages, uint64_t *set)
+{
+    enum { BATCH = 1024 };
+    unsigned char state[BATCH];
+    size_t page = os_page_size();
+    for (size_t at = 0; at < pages; at += BATCH) {
+        size_t n = pages - at < BATCH ? pages - at : BATCH;
+        bool known = mincore((void *)((uintptr_t)address + at * page), n * page, state) == 0;
+        for (size_t i = 0; i < n; i++) {
+            uint64_t bit = UINT64_C(1) << ((at + i) % 64);
+            uint64_t *word = &set[(at + i) / 64];
+            *word = known && (state[i] & 1u) ? *word | bit : *word & ~bit;
+        }
+    }
+}
+
 const struct os_memory os_system = {
     .reserve = linux_reserve,
     .commit = linux_commit,

@@ -27,9 +27,10 @@
 #include "os/os.h"
 #include "python/command_line.h"
 #include "python/cpython.h"
+#include "record/record.h"
 
 enum { DOMAINS = CAIRN_DOMAIN_OBJECT + 1 };
-enum { PYTHON_KEEP_PERCENT = 15 }; /* stock Python keeps little: the peak must hardly be higher */
+enum { PYTHON_KEEP_PERCENT = 10 }; /* stock Python keeps little: the peak must hardly be higher */
 enum { FIRST_MINOR = 8, LAST_MINOR = 13, FIRST_MINOR_WITH_MANY_GILS = 12 };
 
 static struct {
@@ -160,6 +161,7 @@ static void single_free(void *context, void *block)
 static void give(cairn_domain domain, const cairn_allocator *allocator)
 {
     python.allocator[domain] = *allocator;
+    record_wrap(domain, &python.allocator[domain]);
     python.installed |= 1u << domain;
     PyMem_SetAllocator((int)domain, &python.allocator[domain]);
 }
@@ -174,10 +176,11 @@ enum { CPYTHON_FIRST_BLOCK = 48 };
 /* Buffers of lists, dicts and strings are packed as tightly as malloc does for stock Python. */
 enum { PYTHON_MEDIUM_LIMIT = 2048 };
 
-/* Will this process print its statistics? Then the heap counts every request, as the default heap does. */
+/* Will this process print its statistics, or where its objects came from? Then the heap counts every request, as the default heap does. */
 static bool will_be_shown(const struct options *options)
 {
-    return options->stats != STATS_OFF && (options->stats_children || cairn_options_speaker());
+    bool counted = options->stats != STATS_OFF && (options->stats_children || cairn_options_speaker());
+    return counted || (options->leaks.all && cairn_options_speaker());
 }
 
 static cairn_heap *make_heap(bool single)
@@ -200,7 +203,13 @@ static cairn_heap *make_heap(bool single)
     wanted.min_alignment = OBJECT_ALIGNMENT;
     wanted.purge_delay_ms = options->purge_delay_ms;
     wanted.keep_percent = PYTHON_KEEP_PERCENT;
-    return cairn_heap_create(&wanted);
+    wanted.fit = options->fit;
+    wanted.no_pools = options->no_pools;
+    cairn_heap *heap = cairn_heap_create(&wanted);
+    if (heap != NULL) {
+        heap->few_from_holes = true;
+    }
+    return heap;
 }
 
 static void give_objects(bool single)
@@ -243,6 +252,11 @@ void python_install(int argc, char **argv)
 }
 
 /* ---- at exit ---- */
+
+cairn_heap *python_heap(void)
+{
+    return python.heap;
+}
 
 bool python_complaint(char *line, size_t size)
 {

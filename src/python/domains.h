@@ -9,9 +9,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cairn.h"
+
 /* If the process is a CPython that Cairn serves (3.8 to 3.13, with a GIL), installs Cairn behind its three domains;
  * if something keeps Cairn out, says so on stderr. Before main, from the preload's constructor, once. */
 void python_install(int argc, char **argv);
+
+/* The heap of Python's mem and object domains, or NULL. */
+cairn_heap *python_heap(void);
 
 /* True if a domain that was Cairn's is not any more; then writes a line that says so. At exit. */
 bool python_complaint(char *line, size_t size);

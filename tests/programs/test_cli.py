@@ -93,7 +93,7 @@ def test_help_of_run(cairn):
     outcome = cairn("run", "--help")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == cairn("run", "-h").out == cairn("help", "run").out
-    assert len(help_options(outcome.out)) == 10
+    assert len(help_options(outcome.out)) == 13
     assert max(map(len, outcome.out.splitlines())) <= 85
 
 
@@ -129,6 +129,17 @@ def test_output_that_cannot_be_written(arguments):
     (["run", "--stats=yaml", "ls"], ["--stats", "'yaml'", "text, json"]),
     (["run", "--stats=jsn", "ls"], ["did you mean json?"]),
     (["run", "--geometry=square", "ls"], ["--geometry", "'square'", "classic, cpython, default"]),
+    (["run", "--geometry=", "ls"], ["--geometry", "''", "classic, cpython, default"]),
+    (["run", "--geometry=arena=3M", "ls"], ["--geometry: arena=3145728: arena_size must be a power of two from 4 to 64"]),
+    (["run", "--geometry=pool=0", "ls"], ["pool=0: pool_size", "4 KiB to 512 KiB"]),
+    (["run", "--geometry=pool=-4K", "ls"], ["pool='-4K' must be bytes"]),
+    (["run", "--geometry=pool=16K,pool=16K", "ls"], ["pool is given twice"]),
+    (["run", "--geometry=size=16K", "ls"], ["unknown key 'size'", "arena, pool, align"]),
+    (["run", "--geometry=pool=99999999999T", "ls"], ["pool='99999999999T'"]),
+    (["run", "--fit=tight", "ls"], ["--fit", "'tight'", "best, first, next, worst"]),
+    (["run", "--pools=no", "ls"], ["--pools", "'no'", "on, off"]),
+    (["run", "--pools", "ls"], ["--pools", "'ls'", "on, off"]),
+    (["run", "--pools=off", "--geometry=classic", "ls"], ["--geometry and --pools=off exclude each other"]),
     (["run", "--misuse=ignore", "ls"], ["--misuse", "'ignore'", "abort, report"]),
     (["run", "--no-python=1", "ls"], ["--no-python takes no value"]),
     (["run", "--limit"], ["--limit needs a value", "--limit=SIZE"]),
@@ -518,6 +529,9 @@ def test_run_inside_run(run):
     (["--geometry=classic"], {"GEOMETRY": "classic"}),
     (["--geometry", "cpython"], {"GEOMETRY": "cpython"}),
     (["--geometry=cpython", "--geometry=default"], {"GEOMETRY": "default"}),
+    (["--geometry=arena=2M,pool=32K"], {"GEOMETRY": "arena=2M,pool=32K"}),
+    (["--geometry=classic", "--pools=on"], {"GEOMETRY": "classic", "POOLS": "on"}),
+    (["--fit=next", "--pools", "off"], {"FIT": "next", "POOLS": "off"}),
     (["--limit=0"], {"LIMIT": "0"}),
     (["--limit=123456789"], {"LIMIT": "123456789"}),
     (["--limit=65536K"], {"LIMIT": "67108864"}),
@@ -562,6 +576,58 @@ def test_geometry(run, preset):
         assert {name: heap["geometry"][name] for name in PRESETS[preset]} == PRESETS[preset]
 
 
+def heaps_of(outcome):
+    assert outcome.code == 0, outcome.err
+    return {heap["name"]: heap for heap in json.loads(outcome.err)["heaps"]}
+
+
+def test_geometry_of_ones_own(run):
+    wanted = {"arena_size": 2097152, "pool_size": 32768, "alignment": 16, "small_limit": 256, "return_at_once": True}
+    outcome = run("--geometry=arena=2M,pool=32K,small=256,return=1", "--stats=json", PYTHON, "-c", "pass")
+    heaps = heaps_of(outcome)
+    assert set(heaps) >= {"default", "python"}
+    for heap in heaps.values():
+        assert {name: heap["geometry"][name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("fit", ["best", "first", "next", "worst"])
+@pytest.mark.parametrize("pools", ["on", "off"])
+def test_fit_and_pools(run, fit, pools):
+    """They reach both heaps; what Python computes stays the same."""
+    outcome = run(f"--fit={fit}", f"--pools={pools}", "--stats=json", PYTHON, "-c", WORK)
+    for heap in heaps_of(outcome).values():
+        assert (heap["arenas_created"] > 0) == (pools == "on")
+        assert heap["hole_searches"] > 0
+        assert (heap["class_count"] == 0) == (pools == "off")
+
+
+def test_variables_that_are_wrong(run):
+    outcome = run("true", env={"CAIRN_FIT": "tight", "CAIRN_POOLS": "maybe", "CAIRN_GEOMETRY": "pool=5"})
+    lines = outcome.err.splitlines()
+    assert len(lines) == 3
+    assert any("CAIRN_FIT=tight is ignored: it must be best, first, next or worst" in line for line in lines)
+    assert any("CAIRN_POOLS=maybe is ignored: it must be on or off" in line for line in lines)
+    assert any("CAIRN_GEOMETRY=pool=5 is ignored: pool=5: pool_size must be" in line for line in lines)
+
+
+def test_variables_that_overlap(run):
+    outcome = run("true", env={"CAIRN_GEOMETRY": "classic", "CAIRN_POOLS": "off"})
+    assert (outcome.code, outcome.err.count("\n")) == (0, 1)
+    assert "CAIRN_GEOMETRY has no effect with CAIRN_POOLS=off" in outcome.err
+
+
+POLICIES = [{"fit": fit, "pools": pools} for fit in ("best", "first", "next", "worst") for pools in ("on", "off")]
+GEOMETRIES = ["classic", "cpython", "arena=16K,pool=4K,align=8,small=64,medium=1K", "arena=4M,pool=64K,small=1K,first=48"]
+
+
+@pytest.mark.parametrize("options", POLICIES + [{"geometry": geometry} for geometry in GEOMETRIES],
+                         ids=lambda options: "-".join(options.values()))
+def test_python_smoke_under_every_policy(run, options):
+    smoke = REPOSITORY / "tests/programs/src/python_smoke.py"
+    outcome = run(*(f"--{name}={value}" for name, value in options.items()), PYTHON, "-B", smoke)
+    stock = execute([PYTHON, "-B", smoke], clean_environment(), REPOSITORY)
+    assert (outcome.code, outcome.err, outcome.out) == (0, "", stock.out)
+
 def test_limit(run):
     ask = "import ctypes; f = ctypes.CDLL(None).malloc; f.restype = ctypes.c_void_p; print(f(ctypes.c_size_t(1 << 28)))"
     assert run("--limit=100M", PYTHON, "-c", ask).out == "None\n"
@@ -603,6 +669,14 @@ def plausible(heap):
     assert 0 < heap["resident_bytes"] <= heap["reserved_bytes"]
     assert heap["external_bytes"] <= heap["resident_bytes"]
     assert heap["internal_bytes"] <= heap["live_bytes"]
+    parts = heap["fragmentation"]
+    causes = [name for name in parts if name.endswith("_resident") and name != "live_resident"]
+    assert len(causes) == 8 and sum(parts[name] for name in causes) == parts["external_bytes"] == heap["external_bytes"]
+    assert parts["live_resident"] + parts["external_bytes"] == parts["resident_bytes"] == heap["resident_bytes"]
+    assert sum(row["internal_bytes"] for row in heap["classes"]) <= parts["internal_bytes"] == heap["internal_bytes"]
+    assert sum(parts["pool_occupancy"]) == heap["pools_used"] + heap["pools_full"]
+    assert sum(row["count"] for row in parts["holes"]) == heap["holes"]
+    assert sum(row["bytes"] for row in parts["holes"]) == heap["hole_bytes"]
     assert heap["arenas"] == heap["arenas_created"] - heap["arenas_released"]
     assert sum(row["requests"] for row in heap["classes"]) <= heap["requests"]
     assert sum(row["pools_full"] for row in heap["classes"]) == heap["pools_full"]
@@ -628,7 +702,8 @@ def test_stats_json(run):
 
 def test_stats_json_has_every_field_of_the_header(run):
     heap = json.loads(run("--stats=json", PYTHON, "-c", "pass").err)["heaps"][0]
-    assert list(heap) == ["name", "geometry", *struct_fields("cairn_stats")]
+    assert list(heap) == ["name", "geometry", *struct_fields("cairn_stats"), "fragmentation"]
+    assert list(heap["fragmentation"]) == struct_fields("cairn_fragmentation")
     assert list(heap["geometry"]) == struct_fields("cairn_geometry")
     assert heap["class_count"] == len(heap["classes"]) > 40
     assert all(list(row) == struct_fields("cairn_class_stats") for row in heap["classes"])

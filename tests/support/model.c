@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "os/os.h"
 #include "support/os_fake.h"
 #include "support/test.h"
 
@@ -58,6 +59,7 @@ struct model {
     uint64_t seed;
     cairn_heap *heap;
     cairn_geometry geometry;
+    void *memory; /* that the heap lives in */
     pthread_mutex_t serial;
     pthread_barrier_t barrier;
     bool delivered; /* this round ends with all remote frees delivered */
@@ -120,7 +122,7 @@ static void leave(struct model *model)
 
 static bool may_refuse(const struct model *model)
 {
-    return model->plan->limit != 0 || model->plan->refuse_per_thousand != 0;
+    return model->plan->limit != 0 || model->plan->refuse_per_thousand != 0 || model->plan->memory_size != 0;
 }
 
 /* Books the answer to a request; false if it was refused, as the plan allows. */
@@ -494,6 +496,7 @@ struct seen_blocks {
     size_t segments, segment_bytes, holes, hole_bytes;
     size_t arenas;
     size_t pools[4]; /* by cairn_pool_state */
+    size_t resident; /* of arenas, segments and huge blocks, as the system says */
 };
 
 static void see(struct seen_blocks *seen, void *address, size_t usable)
@@ -512,6 +515,7 @@ static bool see_area(const cairn_area *area, void *context)
     switch (area->kind) {
     case CAIRN_AREA_ARENA:
         seen->arenas++;
+        seen->resident += os->resident(area->address, area->size);
         break;
     case CAIRN_AREA_POOL:
         seen->pools[area->pool_state]++;
@@ -524,6 +528,7 @@ static bool see_area(const cairn_area *area, void *context)
     case CAIRN_AREA_SEGMENT:
         seen->segments++;
         seen->segment_bytes += area->size;
+        seen->resident += os->resident(area->address, area->size);
         break;
     case CAIRN_AREA_HOLE:
         seen->holes++;
@@ -532,10 +537,16 @@ static bool see_area(const cairn_area *area, void *context)
     case CAIRN_AREA_HUGE:
         seen->huge++;
         seen->huge_bytes += area->size;
+        seen->resident += os->resident(area->address, area->size);
         see(seen, area->address, area->size);
         break;
     case CAIRN_AREA_BLOCK:
         see(seen, area->address, area->size);
+        break;
+    case CAIRN_AREA_HANDLE_SEGMENT:
+    case CAIRN_AREA_HANDLE_BLOCK:
+    case CAIRN_AREA_HANDLE_HOLE:
+        require_failed("the model has no handles", __FILE__, __LINE__);
         break;
     }
     return true;
@@ -663,6 +674,36 @@ static void expect_sums_agree(const struct worker *worker, const cairn_stats *st
     expect(stats->resident_bytes <= stats->reserved_bytes, worker, "more resident than reserved", NULL);
 }
 
+/* Every resident byte is counted once, under one cause. */
+static void expect_fragmentation_adds_up(const struct model *model, const struct seen_blocks *walked)
+{
+    const struct worker *worker = &model->workers[0];
+    const cairn_stats *stats = stats_of(model->heap);
+    cairn_fragmentation figures;
+    expect(cairn_heap_fragmentation(model->heap, &figures) == 0, worker, "no figures of fragmentation", NULL);
+    size_t causes = figures.free_blocks_resident + figures.tails_resident + figures.untouched_resident +
+                    figures.free_pools_resident + figures.holes_resident + figures.handle_holes_resident +
+                    figures.headers_resident + figures.cached_resident;
+    expect_number(worker, "external bytes and their causes", figures.external_bytes, causes);
+    expect_number(worker, "resident bytes", figures.live_resident + causes, figures.resident_bytes);
+    expect_number(worker, "resident bytes and what was walked", figures.resident_bytes - figures.cached_resident,
+                  walked->resident);
+    expect_number(worker, "resident bytes of the statistics", stats->resident_bytes, figures.resident_bytes);
+    expect(figures.live_resident <= stats->live_bytes, worker, "more resident in live blocks than they have", NULL);
+    expect(figures.cached_resident <= stats->cached_bytes, worker, "more resident in the cache than it has", NULL);
+    expect_number(worker, "hole bytes of the fragmentation", figures.hole_bytes, stats->hole_bytes);
+    size_t pools = 0;
+    size_t holes = 0;
+    for (size_t i = 0; i < CAIRN_OCCUPANCY_TENTHS; i++) {
+        pools += figures.pool_occupancy[i];
+    }
+    for (size_t i = 0; i < CAIRN_HOLE_SIZES; i++) {
+        holes += figures.holes[i].count;
+    }
+    expect_number(worker, "pools by occupancy", pools, stats->pools_used + stats->pools_full);
+    expect_number(worker, "holes by size", holes, stats->holes);
+}
+
 static void expect_stats_match(const struct model *model, const struct seen_blocks *walked,
                                const struct seen_blocks *live, bool exactly)
 {
@@ -700,6 +741,7 @@ static void check_all(const struct model *model)
     expect_no_overlap(worker, &walked);
     expect_walk_matches(worker, &walked, &live, exactly);
     expect_stats_match(model, &walked, &live, exactly);
+    expect_fragmentation_adds_up(model, &walked);
     expect(os_fake_faults() == 0, worker, "the heap touched what it had not reserved", NULL);
     free(live.blocks);
     free(walked.blocks);
@@ -823,13 +865,23 @@ static void prepare(struct model *model, const struct model_plan *plan)
     model->seed = test_seed();
     pthread_mutex_init(&model->serial, NULL);
     pthread_barrier_init(&model->barrier, NULL, plan->threads + 1);
-    cairn_heap_options options = options_of_preset(plan->geometry, &model->geometry);
+    cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
+    require(cairn_geometry_parse(plan->geometry, &model->geometry, NULL, 0) == 0);
+    options.geometry = &model->geometry;
     options.name = plan->name;
     options.single = plan->single;
     options.exact = plan->exact;
     options.min_alignment = plan->min_alignment;
     options.limit = plan->limit;
     options.purge_delay_ms = plan->purge_delay_ms;
+    options.fit = plan->fit;
+    options.no_pools = plan->no_pools;
+    options.memory_size = plan->memory_size;
+    if (plan->memory_size != 0) {
+        model->memory = os->reserve(plan->memory_size, os_page_size());
+        require(model->memory != NULL && os->commit(model->memory, plan->memory_size));
+        options.memory = model->memory;
+    }
     model->heap = cairn_heap_create(&options);
     require(model->heap != NULL);
     for (unsigned w = 0; w < plan->threads; w++) {
@@ -876,6 +928,7 @@ size_t model_run(const struct model_plan *plan)
     }
     wind_up(model);
     cairn_heap_destroy(model->heap);
+    require(plan->memory_size == 0 || os->release(model->memory, plan->memory_size));
     cairn_set_misuse_handler(before);
     at_work = NULL;
     size_t done = 0;

@@ -21,16 +21,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cairn.h"
+
 #define MODEL_THREADS_MAX 8
 
 struct model_plan {
     const char *name;             /* shown on failure */
-    const char *geometry;         /* a preset */
+    const char *geometry;         /* as cairn_geometry_parse() reads it */
     bool single;                  /* heap kind */
     bool exact;                   /* heap option */
     size_t min_alignment;         /* heap option */
     size_t limit;                 /* heap option; not 0: requests may be refused, held bytes stay below */
     unsigned purge_delay_ms;      /* heap option */
+    cairn_fit fit;                /* heap option */
+    bool no_pools;                /* heap option */
+    size_t memory_size;           /* not 0: the heap lives in so much memory; requests may be refused */
     unsigned threads;             /* 1 to MODEL_THREADS_MAX */
     size_t operations;            /* of all threads together; the caller scales */
     size_t blocks_max;            /* live blocks per thread at most */

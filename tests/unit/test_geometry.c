@@ -77,6 +77,86 @@ static void expect_fault(const cairn_geometry *g, const char *field)
     assert_int_equal(errno, EINVAL);
 }
 
+static void text_names_a_preset_or_fields_of_the_default(void **state)
+{
+    (void)state;
+    cairn_geometry g;
+    cairn_geometry preset;
+    const char *names[] = {"classic", "cpython", "default"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        assert_int_equal(cairn_geometry_parse(names[i], &g, NULL, 0), 0);
+        assert_int_equal(cairn_geometry_preset(names[i], &preset), 0);
+        assert_memory_equal(&g, &preset, offsetof(cairn_geometry, reuse_at_once));
+        assert_int_equal(g.first_block, preset.first_block);
+    }
+    assert_int_equal(cairn_geometry_parse("pool=32K", &g, NULL, 0), 0); /* now preset is "default" */
+    assert_int_equal(g.pool_size, KIB(32));
+    assert_int_equal(g.arena_size, preset.arena_size);
+    assert_int_equal(g.medium_limit, preset.medium_limit);
+    assert_int_equal(g.return_at_once, preset.return_at_once);
+    char error[100] = "x";
+    const char *all = "first=24,return=1,reuse=1,medium=4KiB,small=256,align=8,pool=8192,arena=512KB";
+    assert_int_equal(cairn_geometry_parse(all, &g, error, sizeof error), 0);
+    assert_string_equal(error, "");
+    assert_int_equal(g.arena_size, KIB(512));
+    assert_int_equal(g.pool_size, KIB(8));
+    assert_int_equal(g.alignment, 8);
+    assert_int_equal(g.small_limit, 256);
+    assert_int_equal(g.medium_limit, KIB(4));
+    assert_true(g.reuse_at_once && g.return_at_once);
+    assert_int_equal(g.first_block, 24);
+}
+
+static void text_that_is_no_geometry_is_told_why(void **state)
+{
+    (void)state;
+    const struct {
+        const char *text, *error;
+    } bad[] = {
+        {"", "unknown geometry ''; valid: classic, cpython, default, or fields such as arena=1M,pool=16K"},
+        {"square", "unknown geometry 'square'; valid: classic, cpython, default, or fields such as arena=1M,pool=16K"},
+        {"arenas=1M", "unknown key 'arenas'; valid: arena, pool, align, small, medium, reuse, return, first"},
+        {"arena=1M,", "unknown key ''; valid: arena, pool, align, small, medium, reuse, return, first"},
+        {",arena=1M", "unknown key ''; valid: arena, pool, align, small, medium, reuse, return, first"},
+        {"=1", "unknown key ''; valid: arena, pool, align, small, medium, reuse, return, first"},
+        {"arena=1M,classic", "unknown key 'classic'; valid: arena, pool, align, small, medium, reuse, return, first"},
+        {"arena=1M,pool", "pool needs a value, such as arena=1M,pool=16K"},
+        {"arena=1M,pool=8K,arena=2M", "arena is given twice"},
+        {"arena=", "arena='' must be bytes, or a number with K or M, such as 16K"},
+        {"arena=-1", "arena='-1' must be bytes, or a number with K or M, such as 16K"},
+        {"pool=16 K", "pool='16 K' must be bytes, or a number with K or M, such as 16K"},
+        {"pool=0x1000", "pool='0x1000' must be bytes, or a number with K or M, such as 16K"},
+        {"pool=16384T", "pool=18014398509481984: pool_size must be a power of two from 4 KiB to 512 KiB"},
+        {"pool=16777216T", "pool='16777216T' must be bytes, or a number with K or M, such as 16K"},
+        {"pool=99999999999999999999",
+         "pool='99999999999999999999' must be bytes, or a number with K or M, such as 16K"},
+        {"reuse=2", "reuse='2' must be 0 or 1"},
+        {"return=yes", "return='yes' must be 0 or 1"},
+        {"pool=0", "pool=0: pool_size must be a power of two from 4 KiB to 512 KiB"},
+        {"arena=3M", "arena=3145728: arena_size must be a power of two from 4 to 64 times pool_size"},
+        {"pool=512K", "arena=1048576: arena_size must be a power of two from 4 to 64 times pool_size"},
+        {"align=32", "align=32: alignment must be 8 or 16"},
+        {"small=2K", "small=2048: small_limit must be a multiple of alignment from 64 to 64 times alignment"},
+        {"medium=512", "medium=512: medium_limit must be a power of two from 1024 to 16384"},
+        {"first=8", "first=8: first_block must be a multiple of alignment, at most 240"},
+    };
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        cairn_geometry g = good();
+        cairn_geometry before = g;
+        char error[200];
+        char narrow[9];
+        assert_int_equal(cairn_geometry_parse(bad[i].text, &g, error, sizeof error), EINVAL);
+        assert_string_equal(error, bad[i].error);
+        assert_int_equal(cairn_geometry_parse(bad[i].text, &g, narrow, sizeof narrow), EINVAL);
+        assert_int_equal(strlen(narrow), 8);
+        assert_memory_equal(narrow, error, 8);
+        assert_int_equal(cairn_geometry_parse(bad[i].text, &g, NULL, 0), EINVAL);
+        assert_memory_equal(&g, &before, sizeof g);
+    }
+    cairn_geometry g;
+    assert_int_equal(cairn_geometry_parse(NULL, &g, NULL, 0), EINVAL);
+}
+
 static void bad_arena_sizes_are_named(void **state)
 {
     (void)state;
@@ -262,6 +342,8 @@ int main(void)
         cmocka_unit_test(cpython_preset_has_its_published_sizes),
         cmocka_unit_test(default_preset_is_usable_and_aligned_to_16),
         cmocka_unit_test(unknown_preset_is_einval_and_writes_nothing),
+        cmocka_unit_test(text_names_a_preset_or_fields_of_the_default),
+        cmocka_unit_test(text_that_is_no_geometry_is_told_why),
         cmocka_unit_test(bad_arena_sizes_are_named),
         cmocka_unit_test(bad_pool_sizes_are_named),
         cmocka_unit_test(bad_alignments_are_named),

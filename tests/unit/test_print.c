@@ -12,10 +12,12 @@
 #include "observe/print.h"
 #include "support/test.h"
 
-typedef int (*print_function)(const cairn_stats *stats, const char *name, const cairn_geometry *geometry, FILE *out);
+typedef int (*print_function)(const cairn_stats *stats, const cairn_fragmentation *fragmentation, const char *name,
+                              const cairn_geometry *geometry, FILE *out);
 
 static const cairn_geometry geometry_used = {1048576, 16384, 16, 512, 2048, true, false, 48};
 static cairn_stats stats; /* set up anew for each test */
+static cairn_fragmentation parts;
 static char output[65536];
 
 static int set_up(void **state)
@@ -41,9 +43,34 @@ static int set_up(void **state)
     stats.pools_free = 13;
     stats.pools_untouched = 14;
     stats.class_count = 3;
-    stats.classes[0] = (cairn_class_stats){16, 16384, 1, 2, 3, 1000, 500, 500, 9000, 8000, 100000};
+    stats.classes[0] = (cairn_class_stats){16, 16384, 1, 2, 3, 1000, 500, 500, 9000, 8000, 100000, 2048};
     stats.classes[1] = (cairn_class_stats){.block_size = 32, .pool_size = 16384};
-    stats.classes[2] = (cairn_class_stats){48, 16384, 4, 5, 6, 0, 10, 20, 4321, 4321, 200000};
+    stats.classes[2] = (cairn_class_stats){48, 16384, 4, 5, 6, 0, 10, 20, 4321, 4321, 200000, 0};
+    parts = (cairn_fragmentation){
+        .live_bytes = 200000,
+        .internal_bytes = 25000,
+        .huge_rounding = 4095,
+        .resident_bytes = 400000,
+        .live_resident = 300000,
+        .external_bytes = 100000,
+        .free_blocks_resident = 40000,
+        .tails_resident = 1000,
+        .untouched_resident = 2000,
+        .free_pools_resident = 16384,
+        .holes_resident = 30000,
+        .handle_holes_resident = 600,
+        .headers_resident = 16,
+        .cached_resident = 10000,
+        .hole_bytes = 80000,
+        .largest_hole = 60000,
+        .largest_request = 59992,
+        .internal_ratio = 0.125,
+        .external_ratio = 0.25,
+        .hole_ratio = 0.25,
+        .pool_occupancy = {1, 2, 0, 0, 5, 0, 0, 0, 9, 1234},
+    };
+    parts.holes[12] = (cairn_hole_size){4, 20000};
+    parts.holes[15] = (cairn_hole_size){1, 60000};
     return 0;
 }
 
@@ -53,7 +80,7 @@ static const char *printed(print_function print, const char *name)
     FILE *out = fmemopen(output, sizeof output, "w");
 
     assert_non_null(out);
-    assert_int_equal(print(&stats, name, &geometry_used, out), 0);
+    assert_int_equal(print(&stats, &parts, name, &geometry_used, out), 0);
     fclose(out);
     return output;
 }
@@ -140,6 +167,59 @@ static void text_has_fragmentation(void **state)
 
     assert_has(line_of(text, "internal"), "25,000 24.4 KiB 12.5% of live");
     assert_has(line_of(text, "external"), "100,000 97.7 KiB 25.0% of resident");
+    assert_has(line_of(text, "free blocks"), " 40,000 39.1 KiB ");
+    assert_has(line_of(text, "pool ends"), " 1,000 1000 B ");
+    assert_has(line_of(text, "untouched"), " 2,000 2.0 KiB ");
+    assert_has(line_of(text, "free pools"), " 16,384 16 KiB ");
+    assert_has(line_of(text, "in holes"), " 30,000 29.3 KiB ");
+    assert_has(line_of(text, "handle holes"), " 600 600 B ");
+    assert_has(line_of(text, "headers"), " 16 16 B ");
+    assert_has(line_of(text, "kept mappings"), " 10,000 9.8 KiB ");
+    assert_has(line_of(text, "split holes"), " 20,000 19.5 KiB 25.0% of the bytes of holes");
+    assert_has(line_of(text, "largest request"), " 59,992 58.6 KiB ");
+}
+
+static void text_has_histograms(void **state)
+{
+    (void)state;
+    const char *text = printed(print_stats_text, "main");
+
+    assert_string_equal(line_of(text, "Live blocks"),
+                        "Live blocks <= 10% 20% 30% 40% 50% 60% 70% 80% 90% 100% of a pool's blocks");
+    assert_string_equal(line_of(text, "in pools"), "in pools 1 2 0 0 5 0 0 0 9 1234");
+    assert_string_equal(line_of(text, "4 KiB "), "4 KiB 4 20,000 [###.......] 25%");
+    assert_string_equal(line_of(text, "8 KiB "), "");
+    assert_string_equal(line_of(text, "32 KiB "), "32 KiB 1 60,000 [########..] 75%");
+}
+
+/* What a heap has nothing of has no line. */
+static void text_leaves_out_causes_that_are_none(void **state)
+{
+    static const char *const lines[] = {
+        "free blocks", "pool ends",   "untouched", "free pools",  "in holes", "handle holes", "headers",
+        "kept",        "split holes", "handles",   "Live blocks", "in pools", "Holes from",
+    };
+
+    (void)state;
+    memset(&parts, 0, sizeof parts);
+    const char *text = printed(print_stats_text, "main");
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        assert_string_equal(line_of(text, lines[i]), "");
+    }
+    assert_has(line_of(text, "largest request"), " 0 0 B ");
+}
+
+static void text_has_handles(void **state)
+{
+    (void)state;
+    stats.handle_blocks = 5;
+    stats.handle_bytes = 2000;
+    stats.handle_segments = 2;
+    stats.handle_held_bytes = 1048576;
+    stats.handle_hole_bytes = 1040000;
+    const char *text = printed(print_stats_text, "main");
+    assert_has(line_of(text, "handles "), "handles 2,000 2.0 KiB in 5 blocks");
+    assert_has(line_of(text, "handles' holes"), "1,040,000 1015.6 KiB in 2 segments of 1 MiB");
 }
 
 /* Shares of nothing are no fault. */
@@ -147,6 +227,7 @@ static void text_of_empty_heap(void **state)
 {
     (void)state;
     memset(&stats, 0, sizeof stats);
+    memset(&parts, 0, sizeof parts);
     const char *text = printed(print_stats_text, "");
 
     assert_has(line_of(text, "internal"), "0 B 0.0% of live");
@@ -210,10 +291,10 @@ static void text_has_classes_with_requests(void **state)
     (void)state;
     const char *text = printed(print_stats_text, "main");
 
-    assert_string_equal(line_of(text, "16 "), "16 1 2 3 1,000 500 500 9,000 [#####.....] 50%");
-    assert_string_equal(line_of(text, "32 "), "");
-    assert_string_equal(line_of(text, "48 "), "48 4 5 6 0 10 20 4,321 [..........] 0%");
-    assert_string_equal(line_of(text, "all "), "all 5 7 9 1,000 510 520 13,321 [#####.....] 49%");
+    assert_string_equal(line_of(text, "16 "), "16 1 2 3 1,000 500 500 9,000 2 KiB [#####.....] 50%");
+    assert_string_equal(line_of(text, "32  "), "");
+    assert_string_equal(line_of(text, "48 "), "48 4 5 6 0 10 20 4,321 0 B [..........] 0%");
+    assert_string_equal(line_of(text, "all "), "all 5 7 9 1,000 510 520 13,321 2 KiB [#####.....] 49%");
 }
 
 static void text_fills_the_bar(void **state)
@@ -259,7 +340,8 @@ static void json_has_figures(void **state)
     assert_has(text, "\"bytes_given\": 100000000,");
     assert_has(text, "\"pools_untouched\": 14,");
     assert_has(text, "\"class_count\": 3,");
-    assert_string_equal(text + strlen(text) - 7, "\n  ]\n}\n");
+    assert_has(text, "\n  ],\n  \"fragmentation\": {\n");
+    assert_string_equal(text + strlen(text) - 8, "]\n  }\n}\n");
 }
 
 /* All rows, those without requests too. */
@@ -270,11 +352,31 @@ static void json_has_every_class(void **state)
 
     assert_has(text, "{\"block_size\": 16, \"pool_size\": 16384, \"pools_used\": 1, \"pools_full\": 2, "
                      "\"pools_empty\": 3, \"blocks_live\": 1000, \"blocks_free\": 500, \"blocks_untouched\": 500, "
-                     "\"requests\": 9000, \"frees\": 8000, \"bytes_asked\": 100000},\n");
+                     "\"requests\": 9000, \"frees\": 8000, \"bytes_asked\": 100000, \"internal_bytes\": 2048},\n");
     assert_has(text, "{\"block_size\": 32, ");
     assert_has(text, "{\"block_size\": 48, ");
     stats.class_count = 0;
-    assert_has(printed(print_stats_json, ""), "\"classes\": []\n}\n");
+    assert_has(printed(print_stats_json, ""), "\"classes\": [],\n");
+}
+
+static void json_has_fragmentation(void **state)
+{
+    (void)state;
+    const char *text = printed(print_stats_json, "main");
+
+    assert_has(text, "\"huge_rounding\": 4095,");
+    assert_has(text, "\"handle_holes_resident\": 600,");
+    assert_has(text, "\"largest_request\": 59992,");
+    assert_has(text, "\"internal_ratio\": 0.1250, \"external_ratio\": 0.2500, \"hole_ratio\": 0.2500,");
+    assert_has(text, "\"pool_occupancy\": [1, 2, 0, 0, 5, 0, 0, 0, 9, 1234],");
+    assert_has(text, "\"holes\": [{\"from\": 4096, \"count\": 4, \"bytes\": 20000}, "
+                     "{\"from\": 32768, \"count\": 1, \"bytes\": 60000}]\n");
+    parts.hole_ratio = 0.99996; /* rounds to a whole */
+    parts.external_ratio = 0.00004;
+    memset(parts.holes, 0, sizeof parts.holes);
+    text = printed(print_stats_json, "main");
+    assert_has(text, "\"external_ratio\": 0.0000, \"hole_ratio\": 1.0000,");
+    assert_has(text, "\"holes\": []\n");
 }
 
 static void json_has_large_numbers(void **state)
@@ -296,7 +398,9 @@ static void json_says_null_for_what_was_not_counted(void **state)
     assert_has(text, "  \"bytes_asked\": null,\n  \"bytes_given\": null,\n");
     assert_has(text, "  \"live_peak\": null,");
     assert_has(text, "  \"internal_bytes\": null,");
-    assert_has(text, "\"frees\": 8000, \"bytes_asked\": null}");
+    assert_has(text, "\"frees\": 8000, \"bytes_asked\": null, \"internal_bytes\": null}");
+    assert_has(text, "    \"internal_bytes\": null,\n    \"huge_rounding\": 4095,\n");
+    assert_has(text, "\"internal_ratio\": null, \"external_ratio\": 0.2500,");
     assert_has(text, "  \"external_bytes\": 100000,");
 }
 
@@ -338,7 +442,7 @@ static void full_device_is_reported(void **state)
             if (unbuffered) {
                 setvbuf(out, NULL, _IONBF, 0);
             }
-            assert_int_equal(functions[i](&stats, "", &geometry_used, out), ENOSPC);
+            assert_int_equal(functions[i](&stats, &parts, "", &geometry_used, out), ENOSPC);
             fclose(out);
         }
     }
@@ -349,7 +453,7 @@ static void stream_for_reading_is_reported(void **state)
     (void)state;
     FILE *out = fopen("/dev/null", "r");
     assert_non_null(out);
-    assert_int_equal(print_stats_text(&stats, "", &geometry_used, out), EBADF);
+    assert_int_equal(print_stats_text(&stats, &parts, "", &geometry_used, out), EBADF);
     fclose(out);
 }
 
@@ -391,6 +495,9 @@ int main(void)
         cmocka_unit_test_setup(text_has_figures, set_up),
         cmocka_unit_test_setup(text_has_every_figure, set_up),
         cmocka_unit_test_setup(text_has_fragmentation, set_up),
+        cmocka_unit_test_setup(text_has_histograms, set_up),
+        cmocka_unit_test_setup(text_leaves_out_causes_that_are_none, set_up),
+        cmocka_unit_test_setup(text_has_handles, set_up),
         cmocka_unit_test_setup(text_of_empty_heap, set_up),
         cmocka_unit_test_setup(text_rounds_units, set_up),
         cmocka_unit_test_setup(text_counts_one_block, set_up),
@@ -401,6 +508,7 @@ int main(void)
         cmocka_unit_test_setup(text_hides_control_bytes_of_a_name, set_up),
         cmocka_unit_test_setup(json_has_figures, set_up),
         cmocka_unit_test_setup(json_has_every_class, set_up),
+        cmocka_unit_test_setup(json_has_fragmentation, set_up),
         cmocka_unit_test_setup(json_has_large_numbers, set_up),
         cmocka_unit_test_setup(json_says_null_for_what_was_not_counted, set_up),
         cmocka_unit_test_setup(json_escapes_names, set_up),

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cairn_handle.h"
 #include "os/os.h"
 #include "support/test.h"
 
@@ -274,6 +275,7 @@ static void metadata_stays_below_two_percent_of_a_full_heap(void **state)
 
 struct tally {
     size_t arenas, pools[4], blocks, larges, huges, segments, holes;
+    size_t handle_segments, handle_blocks, handle_holes;
     size_t pool_blocks; /* sum of blocks_live */
     size_t out_of_order, outside, stop_after, seen;
     uintptr_t arena, arena_end, pool, pool_end, block, last_arena, last_segment;
@@ -310,6 +312,16 @@ static void tally_order(struct tally *tally, const cairn_area *area)
         tally->out_of_order += start < tally->block;
         tally->block = end;
         break;
+    case CAIRN_AREA_HANDLE_SEGMENT: /* in no order */
+        tally->arena_end = end;
+        tally->pool_end = start;
+        break;
+    case CAIRN_AREA_HANDLE_BLOCK:
+    case CAIRN_AREA_HANDLE_HOLE:
+        tally->outside += end > tally->arena_end;
+        tally->out_of_order += start < tally->pool_end;
+        tally->pool_end = end;
+        break;
     case CAIRN_AREA_HUGE:
         break;
     }
@@ -342,6 +354,15 @@ static bool tally_area(const cairn_area *area, void *context)
     case CAIRN_AREA_HUGE:
         tally->huges++;
         break;
+    case CAIRN_AREA_HANDLE_SEGMENT:
+        tally->handle_segments++;
+        break;
+    case CAIRN_AREA_HANDLE_BLOCK:
+        tally->handle_blocks++;
+        break;
+    case CAIRN_AREA_HANDLE_HOLE:
+        tally->handle_holes++;
+        break;
     }
     return ++tally->seen != tally->stop_after;
 }
@@ -365,12 +386,21 @@ static void the_walk_goes_through_arenas_pools_and_blocks_in_order(void **state)
         void *large = cairn_alloc(heap, KIB(100));
         void *huge = cairn_alloc(heap, MIB(5));
         assert_true(large != NULL && huge != NULL);
+        cairn_handle handles[3]; /* two share a segment, one has its own */
+        for (size_t i = 0; i < COUNT_OF(handles); i++) {
+            handles[i] = cairn_handle_alloc(heap, i < 2 ? 100 : MIB(1));
+            assert_true(handles[i] != CAIRN_HANDLE_NONE);
+        }
+        cairn_handle_free(heap, handles[0]);
         struct tally tally = {0};
         assert_true(cairn_heap_walk(heap, true, tally_area, &tally));
         assert_int_equal(tally.blocks, live);
         assert_int_equal(tally.pool_blocks, live);
         assert_int_equal(tally.larges, 1);
         assert_int_equal(tally.huges, 1);
+        assert_int_equal(tally.handle_segments, 2);
+        assert_int_equal(tally.handle_blocks, 2);
+        assert_int_equal(tally.handle_holes, 2);
         assert_int_equal(tally.out_of_order, 0);
         assert_int_equal(tally.outside, 0);
         const cairn_stats *stats = stats_of(heap);
@@ -397,6 +427,7 @@ static void the_visitor_ends_the_walk_at_any_point(void **state)
     }
     void *huge = cairn_alloc(heap, MIB(5));
     assert_non_null(huge);
+    assert_true(cairn_handle_alloc(heap, 100) != CAIRN_HANDLE_NONE);
     struct tally all = {0};
     assert_true(cairn_heap_walk(heap, true, tally_area, &all));
     for (size_t stop = 1; stop <= all.seen; stop++) {

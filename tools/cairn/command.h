@@ -22,4 +22,16 @@ struct command {
 int run_execute(int count, char **arguments);
 void run_help(void);
 
+/* record.c: `cairn record`, what a program asks for, written down. */
+int record_execute(int count, char **arguments);
+void record_help(void);
+
+/* replay.c: `cairn replay`, the same under other policies. */
+int replay_execute(int count, char **arguments);
+void replay_help(void);
+
+/* lab.c: `cairn lab`, both, and a report. */
+int lab_execute(int count, char **arguments);
+void lab_help(void);
+
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Copyright (c) 2026 The Cairn authors */
 
-/* main.c: the command `cairn`: finds the subcommand in the table and hands over. The command links nothing of the
- * library: it must start where the library would not. Single-threaded. */
+/* main.c: the command `cairn`: finds the subcommand in the table and hands over. Only players (player.h)
+ * call the library; everything else must start where the library would not. Single-threaded. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +19,9 @@ static void help_help(void);
 /* Every subcommand, in the order `cairn --help` shows them. */
 static const struct command commands[] = {
     {"run", "run a program on Cairn", run_execute, run_help},
+    {"record", "write down what a program asks of its memory manager", record_execute, record_help},
+    {"replay", "play what was recorded under other policies, and compare", replay_execute, replay_help},
+    {"lab", "record a program, compare every policy on it, write a report", lab_execute, lab_help},
     {"help", "show the help of a command", help_execute, help_help},
 };
 
@@ -69,10 +72,10 @@ static int unknown_command(const char *name)
     const char *nearest = nearest_name(name, names, COMMAND_COUNT);
     if (name[0] == '-') {
         say("unknown option '%s'; see 'cairn --help'", name);
-    } else if (nearest != NULL) {
-        say("unknown command '%s'; did you mean 'cairn %s'?", name, nearest);
     } else if (program_find(&program, name) == 0) {
         say("unknown command '%s'; to run the program of that name: cairn run -- %s", name, name);
+    } else if (nearest != NULL) {
+        say("unknown command '%s'; did you mean 'cairn %s'?", name, nearest);
     } else {
         say("unknown command '%s'; 'cairn --help' lists the commands", name);
     }

@@ -6,13 +6,13 @@
  * are the program's own. Everything that can be wrong is said before the exec. Single-threaded. */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "command.h"
+#include "launch.h"
 #include "message.h"
 #include "preload.h"
 #include "program.h"
@@ -48,72 +48,6 @@ static void set_environment(const struct run_options *options)
     unsetenv(PRELOAD_VARIABLE);
 }
 
-/* Ends the process because the program could not be found. */
-static _Noreturn void fail_not_found(const char *name, const char *before, int error)
-{
-    if (error == EACCES && strchr(name, '/') != NULL && faccessat(AT_FDCWD, name, F_OK, AT_EACCESS) != 0) {
-        fail(EXIT_NOT_EXECUTABLE, "cannot run '%s': a folder of its path may not be searched; see namei(1)", name);
-    }
-    if (error == EACCES) {
-        fail(EXIT_NOT_EXECUTABLE, "cannot run '%s': it is not an executable file; see chmod(1)", name);
-    }
-    if (error != ENOENT && error != ENOTDIR) {
-        fail(EXIT_NOT_EXECUTABLE, "cannot run '%s': %s", name, strerror(error));
-    }
-    if (strcmp(before, "--stats") == 0 && (strcmp(name, "json") == 0 || strcmp(name, "text") == 0)) {
-        fail(EXIT_NOT_FOUND, "no program '%s' in PATH; if the format was meant: --stats=%s", name, name);
-    }
-    if (strchr(name, '/') != NULL) {
-        fail(EXIT_NOT_FOUND, "no program '%s'; check the path", name);
-    }
-    fail(EXIT_NOT_FOUND, "no program '%s' in PATH; check the name, or give its path (./%s)", name, name);
-}
-
-/* Ends the process because the program was found and could not be executed. */
-static _Noreturn void fail_not_executed(const struct program *program, int error)
-{
-    const char *behind = strcmp(program->path, program->image) != 0 ? program->image : NULL;
-
-    if (behind != NULL && error == EACCES) {
-        fail(EXIT_NOT_EXECUTABLE, "cannot run '%s': its interpreter '%s' is not executable", program->path, behind);
-    }
-    if (behind != NULL && (error == ENOENT || error == ENOTDIR)) {
-        fail(EXIT_NOT_EXECUTABLE,
-             "cannot run '%s': its interpreter '%s' does not exist; install it or correct the "
-             "first line",
-             program->path, behind);
-    }
-    if (error == ENOENT) {
-        fail(EXIT_NOT_EXECUTABLE, "cannot run '%s': the loader it names does not exist; see ldd(1)", program->path);
-    }
-    if (error == ENOEXEC) {
-        fail(EXIT_NOT_EXECUTABLE, "cannot run '%s': neither a script nor a program for this machine; see file(1)",
-             program->path);
-    }
-    fail(EXIT_NOT_EXECUTABLE, "cannot run '%s': %s", program->path, strerror(error));
-}
-
-/* Says why the program will run without Cairn. */
-static void say_without(const struct program *program, preload_verdict verdict)
-{
-    switch (verdict) {
-    case PRELOAD_STATIC:
-        say("'%s' is statically linked and runs without Cairn; link it dynamically, or with libcairn.a",
-            program->image);
-        break;
-    case PRELOAD_FOREIGN:
-        say("'%s' is for another machine or word size than libcairn-preload.so and runs without Cairn", program->image);
-        break;
-    case PRELOAD_SECURE:
-        say("'%s' raises privileges (setuid, setgid or capabilities), so the loader ignores LD_PRELOAD: it runs "
-            "without Cairn; run it as the user it becomes",
-            program->image);
-        break;
-    case PRELOAD_POSSIBLE:
-        break;
-    }
-}
-
 int run_execute(int count, char **arguments)
 {
     static struct program program;
@@ -130,20 +64,13 @@ int run_execute(int count, char **arguments)
     }
     run_options_check(&options);
     preload_find(library);
-    int error = program_find(&program, arguments[first]);
-    if (error != 0) {
-        fail_not_found(arguments[first], arguments[first - 1], error);
-    }
-    error = program_follow(&program);
-    if (error != 0) {
-        fail_not_executed(&program, error);
-    }
+    launch_find(&program, arguments[first], arguments[first - 1]);
     preload_verdict verdict = program_preload_verdict(&program, library);
-    say_without(&program, verdict);
+    launch_say_without(&program, verdict, "runs without Cairn");
     set_environment(&options);
     /* A program that cannot be preloaded cannot take the preload away from its children either. */
     if (verdict == PRELOAD_POSSIBLE || !run_options_no_children(&options)) {
         preload_set(library);
     }
-    fail_not_executed(&program, program_exec(&program, arguments + first));
+    launch_fail(&program, program_exec(&program, arguments + first));
 }

@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cairn.h"
 #include "message.h"
 
 struct run_option {
@@ -34,7 +35,7 @@ struct run_option {
 
 /* ---- values ---- */
 
-enum { CHOICES_MAX = 4 };
+enum { CHOICES_MAX = 5 };
 
 /* Returns `value` if it is one of `choices` (ends with NULL), else says which there are. */
 static const char *check_choice(const char *option, const char *value, const char *const choices[CHOICES_MAX])
@@ -61,10 +62,47 @@ static const char *check_stats(const char *value)
     return check_choice("--stats", value, formats);
 }
 
+/* Words joined by commas. */
+static const char *check_leaks(const char *value)
+{
+    static const char *const words[CHOICES_MAX] = {"text", "json", "all", "fail"};
+    const char *word = value;
+
+    for (;;) {
+        size_t length = strcspn(word, ",");
+        (void)check_choice("--leaks", text_of("%.*s", (int)length, word), words);
+        if (word[length] == '\0') {
+            return value;
+        }
+        word += length + 1;
+    }
+}
+
 static const char *check_geometry(const char *value)
 {
     static const char *const presets[CHOICES_MAX] = {"classic", "cpython", "default"};
-    return check_choice("--geometry", value, presets);
+    cairn_geometry geometry;
+    char error[240];
+
+    if (strchr(value, '=') == NULL) {
+        return check_choice("--geometry", value, presets);
+    }
+    if (cairn_geometry_parse(value, &geometry, error, sizeof error) != 0) {
+        fail(EXIT_CAIRN, "--geometry: %s", error);
+    }
+    return value;
+}
+
+static const char *check_fit(const char *value)
+{
+    static const char *const fits[CHOICES_MAX] = {"best", "first", "next", "worst"};
+    return check_choice("--fit", value, fits);
+}
+
+static const char *check_pools(const char *value)
+{
+    static const char *const answers[CHOICES_MAX] = {"on", "off"};
+    return check_choice("--pools", value, answers);
 }
 
 static const char *check_misuse(const char *value)
@@ -142,10 +180,18 @@ static const struct run_option table[RUN_OPTION_COUNT] = {
                         "write them to PATH instead; %p in it becomes\nthe process id; implies --stats"},
     [RUN_STATS_CHILDREN] = {"stats-children", no_argument, "", "CAIRN_STATS_CHILDREN", "1", NULL,
                             "child processes print theirs too;\nimplies --stats"},
+    [RUN_LEAKS] =
+        {"leaks", optional_argument, "[=WORDS]", "CAIRN_LEAKS", "text", check_leaks,
+         "report at exit what is still allocated; WORDS,\njoined by commas: json, all (also where Python's\nobjects "
+         "come from), fail (end with status\n99)"},
     [RUN_NO_CHILDREN] = {"no-children", no_argument, "", "CAIRN_CHILDREN", "0", NULL,
                          "programs that PROGRAM starts run without\nCairn"},
-    [RUN_GEOMETRY] = {"geometry", required_argument, "=NAME", "CAIRN_GEOMETRY", NULL, check_geometry,
-                      "geometry of the heaps: classic, cpython or\ndefault"},
+    [RUN_GEOMETRY] = {"geometry", required_argument, "=GEOMETRY", "CAIRN_GEOMETRY", NULL, check_geometry,
+                      "geometry of the heaps: classic, cpython,\ndefault, or fields such as\narena=1M,pool=16K"},
+    [RUN_FIT] = {"fit", required_argument, "=FIT", "CAIRN_FIT", NULL, check_fit,
+                 "which hole serves a request that no pool\nserves: best, first, next or worst"},
+    [RUN_POOLS] = {"pools", required_argument, "=on|off", "CAIRN_POOLS", NULL, check_pools,
+                   "off: serve every request, however small,\nfrom a hole"},
     [RUN_LIMIT] = {"limit", required_argument, "=SIZE", "CAIRN_LIMIT", NULL, check_limit,
                    "most bytes each heap (malloc's and Python's) may\nhold, or with K, M, G or T; "
                    "requests beyond it fail;\n0: no limit"},
@@ -369,6 +415,11 @@ void run_options_check(struct run_options *options)
 
     if (children && options->values[RUN_NO_CHILDREN] != NULL) {
         fail(EXIT_CAIRN, "--stats-children and --no-children exclude each other; drop one");
+    }
+    if (options->values[RUN_GEOMETRY] != NULL && options->values[RUN_POOLS] != NULL &&
+        strcmp(options->values[RUN_POOLS], "off") == 0) {
+        fail(EXIT_CAIRN,
+             "--geometry and --pools=off exclude each other: a heap without pools has no geometry; drop one");
     }
     if (file != NULL) {
         check_writable(file);

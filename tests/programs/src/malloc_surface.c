@@ -416,6 +416,9 @@ static void group_sized(void)
     CHECK(after < before + 100000, "sized frees free nothing: %zu, then %zu", before, after);
     size_t last = 0;
     for (size_t size = 0; size < 200000; size += 1 + size / 7) {
+        for (int i = 0; i < 20; i++) {
+            CHECK(malloc_usable_size(malloc(size)) >= size, "one of the first few, not from a pool: %zu", size);
+        }
         size_t good = malloc_good_size(size);
         void *p = malloc(size);
         CHECK(good >= size && good >= last, "good size of %zu is %zu", size, good);
