@@ -200,7 +200,6 @@ SEE = "(see cairn run --help)"
 
 
 @pytest.mark.parametrize("name, value, wanted", [
-    ("GEOMETRY", "modern", "classic, cpython or default"),
     ("LIMIT", "12Q", "a size in bytes, or with suffix K, M, G or T"),
     ("LIMIT", "99999999999999999999", "a size in bytes, or with suffix K, M, G or T"),
     ("LIMIT", "16777216T", "a size in bytes, or with suffix K, M, G or T"),
@@ -218,6 +217,13 @@ def test_a_malformed_option_is_reported(programs, name, value, wanted):
     outcome = programs.cairn(["/bin/echo", "hi"], options={name: value})
     assert (outcome.code, outcome.out) == (0, "hi\n")
     assert outcome.err == f"cairn: CAIRN_{name}={value} is ignored: it must be {wanted} {SEE}\n"
+
+
+def test_an_unknown_geometry_is_reported(programs):
+    outcome = programs.cairn(["/bin/echo", "hi"], options={"GEOMETRY": "modern"})
+    assert (outcome.code, outcome.out) == (0, "hi\n")
+    assert outcome.err == ("cairn: CAIRN_GEOMETRY=modern is ignored: unknown geometry 'modern'; valid: classic, cpython, "
+                           f"default, or fields such as arena=1M,pool=16K {SEE}\n")
 
 
 @pytest.mark.parametrize("name", ["FOO", "LIMITS", "STAT", "limit", "BUILDER", "TEST"])
