@@ -198,6 +198,19 @@ def run_all(bench, arguments, chosen, allocators):
     return lines
 
 
+KEPT = "<!-- kept: what follows is not written by bench/run.py -->"
+
+
+def kept_part(path):
+    """What a file of tables holds from the mark on, to be written back."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            old = file.read()
+    except FileNotFoundError:
+        return ""
+    return "\n" + old[old.index(KEPT):] if KEPT in old else ""
+
+
 def main():
     arguments = parse_arguments()
     if arguments.list:
@@ -216,8 +229,9 @@ def main():
     print(text)
     warn_if_busy()
     if arguments.markdown:
+        kept = kept_part(arguments.markdown)
         with open(arguments.markdown, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+            file.write(text + "\n" + kept)
         progress(f"wrote {arguments.markdown}")
 
 
