@@ -80,22 +80,6 @@ static table_entry *try_alloc(cairn_heap *heap, uint32_t units)
     return entry;
 }
 
-/* Gives back all that this thread can, before a request is refused. The heap's lock is held, and given back
- * meanwhile. */
-static void make_room(cairn_heap *heap)
-{
-    struct owner *owner = heap->single ? &heap->base : thread_owner_if_any(heap);
-    if (owner) {
-        os_lock_give(&heap->lock);
-        owner_drain(owner);
-        owner_return_idle(owner);
-        os_lock_take(&heap->lock);
-    }
-    handles_trim(heap);
-    large_trim(heap);
-    arena_trim(heap);
-}
-
 cairn_handle cairn_handle_alloc(cairn_heap *heap, size_t size)
 {
     uint32_t units = cell_units_for(size);
@@ -104,7 +88,7 @@ cairn_handle cairn_handle_alloc(cairn_heap *heap, size_t size)
         os_lock_take(&heap->lock);
         const table_entry *entry = try_alloc(heap, units);
         if (!entry) {
-            make_room(heap);
+            large_make_room(heap);
             entry = try_alloc(heap, units);
         }
         handle = entry ? entry_handle(entry) : CAIRN_HANDLE_NONE;
@@ -188,7 +172,7 @@ int cairn_handle_resize(cairn_heap *heap, cairn_handle handle, size_t size)
     uint32_t units = cell_units_for(size);
     int error = units ? resize(heap, handle, cell, units) : ENOMEM;
     if (error == ENOMEM && units) {
-        make_room(heap);
+        large_make_room(heap);
         /* The lock was given back: a compactor may have moved the block meanwhile. */
         const table_entry *entry = table_find(&heap->handles->table, handle);
         error = entry ? resize(heap, handle, cell_of(entry_address(entry)), units) : EINVAL;

@@ -361,7 +361,7 @@ size_t cairn_trim(cairn_heap *heap)
         owner_return_idle(owner);
     }
     os_lock_take(&heap->lock);
-    size_t bytes = handles_trim(heap) + large_trim(heap) + arena_trim(heap);
+    size_t bytes = large_give_back(heap);
     os_lock_give(&heap->lock);
     return bytes;
 }

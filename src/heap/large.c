@@ -398,8 +398,12 @@ static void *try_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *ze
     return large ? hole_alloc(heap, size, alignment, zero) : huge_alloc(heap, size, alignment, zero);
 }
 
-/* All that this thread can give back before a request is refused. The heap's lock is held, and given back meanwhile. */
-static void make_room(cairn_heap *heap)
+size_t large_give_back(cairn_heap *heap)
+{
+    return handles_trim(heap) + large_trim(heap) + arena_trim(heap);
+}
+
+void large_make_room(cairn_heap *heap)
 {
     struct owner *owner = heap->single ? &heap->base : thread_owner_if_any(heap);
     if (owner) {
@@ -408,6 +412,7 @@ static void make_room(cairn_heap *heap)
         owner_return_idle(owner);
         os_lock_take(&heap->lock);
     }
+    (void)large_give_back(heap);
 }
 
 void *large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)
@@ -419,10 +424,7 @@ void *large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)
         tick_if_due(heap);
         block = try_alloc(heap, size, alignment, &zero);
         if (!block) {
-            make_room(heap);
-            handles_trim(heap);
-            large_trim(heap);
-            arena_trim(heap);
+            large_make_room(heap);
             block = try_alloc(heap, size, alignment, &zero);
         }
         os_lock_give(&heap->lock);

@@ -57,6 +57,14 @@ void large_tick(cairn_heap *heap);
 /* Releases cached mappings, purges all holes and releases empty segments. Returns the bytes. The heap's lock is held. */
 size_t large_trim(cairn_heap *heap);
 
+/* Purges or releases all of the heap's memory that holds no live block: handles, holes, mappings, arenas. Returns the
+ * bytes. The heap's lock is held. */
+size_t large_give_back(cairn_heap *heap);
+
+/* The same after this thread's own empty pools were returned: all that can be done before a request is refused. The
+ * heap's lock is held, and given back meanwhile. */
+void large_make_room(cairn_heap *heap);
+
 /* Releases every segment, huge block and cached mapping. */
 void large_release_all(cairn_heap *heap);
 

@@ -26,7 +26,6 @@
 #include "heap/arena.h"
 #include "heap/check.h"
 #include "heap/geometry.h"
-#include "heap/handle.h"
 #include "heap/large.h"
 #include "heap/misuse.h"
 #include "heap/remote.h"
@@ -430,9 +429,7 @@ static struct pool *find_pool(struct owner *owner, unsigned class_index)
     }
     if (!pool) {
         lock_heap(owner);
-        handles_trim(owner->heap);
-        large_trim(owner->heap);
-        arena_trim(owner->heap);
+        (void)large_give_back(owner->heap);
         unlock_heap(owner);
         pool = take_pool(owner, class_index, true);
     }

@@ -30,6 +30,7 @@
 
 #include "heap/options.h"
 #include "malloc/process.h"
+#include "observe/print.h"
 #include "os/os.h"
 #include "python/domains.h"
 
@@ -239,23 +240,6 @@ static void print_document_text(FILE *out)
     cairn_heaps_visit(print_text, out);
 }
 
-/* JSON strings are UTF-8, a program's name may be any bytes: what is not plain ASCII is written as \u00xx. */
-static void print_string(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\') {
-            fprintf(out, "\\%c", c);
-        } else if (c < ' ' || c > '~') {
-            fprintf(out, "\\u%04x", c);
-        } else {
-            fputc(c, out);
-        }
-    }
-    fputc('"', out);
-}
-
 struct json_list {
     FILE *out;
     bool some;
@@ -278,7 +262,7 @@ static void print_document_json(FILE *out)
     struct json_list list = {out, false};
     process_memory(&memory);
     fprintf(out, "{\"cairn\": \"%s\", \"pid\": %ld, \"program\": ", cairn_version(), (long)getpid());
-    print_string(out, program_name());
+    print_json_string(out, program_name());
     fputs(", \"heaps\": [", out);
     cairn_heaps_visit(print_json, &list);
     fprintf(out, "], \"process\": {\"resident_bytes\": %zu, \"peak_resident_bytes\": %zu}}\n", memory.resident,

@@ -14,6 +14,7 @@
 #include "heap/handle.h"
 #include "heap/supply.h"
 #include "observe/call_sites.h"
+#include "observe/print.h"
 #include "os/os.h"
 
 enum { SITES_IN_TEXT = 20, ROWS_IN_BRIEF = 3, BRIEF_FROM = 12 };
@@ -227,23 +228,6 @@ int leaks_print_text(cairn_heap *heap, const struct leaks *leaks, bool sites, FI
 
 /* ---- JSON ---- */
 
-/* What is not plain ASCII is written as \u00xx, byte by byte. */
-static void put_string(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\') {
-            fprintf(out, "\\%c", c);
-        } else if (c < ' ' || c > '~') {
-            fprintf(out, "\\u%04x", c);
-        } else {
-            fputc(c, out);
-        }
-    }
-    fputc('"', out);
-}
-
 static void print_frame_json(FILE *out, const void *frame)
 {
     Dl_info info;
@@ -252,10 +236,10 @@ static void print_frame_json(FILE *out, const void *frame)
         return;
     }
     fputs("{\"module\": ", out);
-    put_string(out, info.dli_fname);
+    print_json_string(out, info.dli_fname);
     fprintf(out, ", \"offset\": %zu, \"symbol\": ", (size_t)(caller(frame) - (const char *)info.dli_fbase));
     if (info.dli_sname) {
-        put_string(out, info.dli_sname);
+        print_json_string(out, info.dli_sname);
     } else {
         fputs("null", out);
     }
@@ -278,7 +262,7 @@ static void print_sites_json(FILE *out)
 int leaks_print_json(cairn_heap *heap, const struct leaks *leaks, bool sites, FILE *out)
 {
     fputs("{\"name\": ", out);
-    put_string(out, heap->name);
+    print_json_string(out, heap->name);
     fprintf(out, ", \"blocks\": %zu, \"bytes\": %zu, \"asked\": ", leaks->blocks, leaks->bytes);
     if (leaks->sites_known) {
         fprintf(out, "%zu", leaks->asked);

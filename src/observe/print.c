@@ -696,3 +696,19 @@ int cairn_heap_print_stats_json(cairn_heap *heap, FILE *out)
     cairn_heap_geometry(heap, &geometry);
     return print_stats_json(&stats, &fragmentation, cairn_heap_name(heap), &geometry, out);
 }
+
+void print_json_string(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\') {
+            fprintf(out, "\\%c", c);
+        } else if (c < ' ' || c > '~') {
+            fprintf(out, "\\u%04x", c);
+        } else {
+            fputc(c, out);
+        }
+    }
+    fputc('"', out);
+}

@@ -18,6 +18,9 @@ static inline bool stats_are_exact(const cairn_stats *stats)
     return stats->bytes_given != 0 || stats->requests == 0;
 }
 
+/* Writes a JSON string. JSON is UTF-8 and `text` may be any bytes: what is not plain ASCII is written as \u00xx. */
+void print_json_string(FILE *out, const char *text);
+
 /* Writes the statistics of the heap `name` as text for people, 0 or an errno value. Flushes `out`. */
 int print_stats_text(const cairn_stats *stats, const cairn_fragmentation *fragmentation, const char *name,
                      const cairn_geometry *geometry, FILE *out);

@@ -209,6 +209,28 @@ static void the_default_heap_is_one_aligned_to_16(void **state)
     }
 }
 
+/* 16 of a class that nobody else here asks for. */
+static void the_default_heaps_first_few_of_a_class_come_from_holes(void **state)
+{
+    (void)state;
+    cairn_heap *heap = cairn_heap_default();
+    void *blocks[20];
+    size_t before = stats_of(heap)->large_blocks;
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        blocks[i] = cairn_alloc(heap, 15000);
+        assert_non_null(blocks[i]);
+        assert_true(aligned_to(blocks[i], 16));
+        pattern_fill(blocks[i], 15000, i);
+        assert_int_equal(stats_of(heap)->large_blocks - before, i < 16 ? i + 1 : 16);
+    }
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        assert_true(pattern_holds(blocks[i], 15000, 15000, i));
+        cairn_free(heap, blocks[i]);
+    }
+    assert_int_equal(stats_of(heap)->large_blocks, before);
+    assert_int_equal(cairn_heap_check(heap, stderr), 0);
+}
+
 static void the_default_heap_cannot_be_destroyed(void **state)
 {
     (void)state;
@@ -309,6 +331,7 @@ int main(void)
         cmocka_unit_test(a_thousand_heaps_one_after_the_other_leave_no_growth),
         cmocka_unit_test(a_hundred_heaps_at_once_are_apart),
         cmocka_unit_test(the_default_heap_is_one_aligned_to_16),
+        cmocka_unit_test(the_default_heaps_first_few_of_a_class_come_from_holes),
         cmocka_unit_test(the_default_heap_cannot_be_destroyed),
         cmocka_unit_test(the_visit_shows_every_live_heap_the_default_first),
         cmocka_unit_test(the_version_is_the_headers),

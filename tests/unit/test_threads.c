@@ -4,6 +4,7 @@
 /* test_threads.c: shared heaps under threads. The promise behind every test: nothing is stranded. Once all threads
  * have ended and all blocks are freed, a trim leaves the heap holding no byte. */
 
+#include <semaphore.h>
 #include <stdlib.h>
 
 #include "support/os_fake.h"
@@ -581,10 +582,85 @@ static void any_thread_may_resize_a_block(void **state)
     basket_end(basket);
 }
 
+/* ---- a thread that only frees ---- */
+
+enum { FEW_SIZE = 64, MANY_SIZE = 512, MANY = 200 };
+
+struct handed {
+    cairn_heap *heap;
+    size_t size;
+    size_t count;
+    void *blocks[MANY];
+    sem_t filled, may_end;
+};
+
+static void *fill_and_wait(void *argument)
+{
+    struct handed *handed = argument;
+    for (size_t i = 0; i < handed->count; i++) {
+        handed->blocks[i] = cairn_alloc(handed->heap, handed->size);
+        require(handed->blocks[i] != NULL);
+    }
+    sem_post(&handed->filled);
+    sem_wait(&handed->may_end);
+    return NULL;
+}
+
+static void start_handing(struct handed *handed, pthread_t *thread, cairn_heap *heap, size_t size, size_t count)
+{
+    *handed = (struct handed){.heap = heap, .size = size, .count = count};
+    assert_int_equal(sem_init(&handed->filled, 0, 0), 0);
+    assert_int_equal(sem_init(&handed->may_end, 0, 0), 0);
+    start_thread(thread, fill_and_wait, handed);
+    sem_wait(&handed->filled);
+}
+
+static size_t live_of(cairn_heap *heap, size_t size)
+{
+    const cairn_stats *stats = stats_of(heap);
+    for (size_t i = 0; i < stats->class_count; i++) {
+        if (stats->classes[i].block_size == size) {
+            return stats->classes[i].blocks_live;
+        }
+    }
+    fail();
+    return 0;
+}
+
+/* A block is sent off while its owner lives; then its pool becomes the sender's own. When the outbox is sent, it must
+ * not wait in the sender's inbox for a request that never comes. */
+static void a_thread_that_only_frees_gets_its_own_blocks_back(void **state)
+{
+    (void)state;
+    static struct handed few;
+    static struct handed many;
+    pthread_t of_few;
+    pthread_t of_many;
+    cairn_heap *heap = heap_of_preset("default", false);
+    void *own = cairn_alloc(heap, 2000);
+    start_handing(&few, &of_few, heap, FEW_SIZE, 2);
+    start_handing(&many, &of_many, heap, MANY_SIZE, MANY);
+    cairn_free(heap, few.blocks[0]); /* into the outbox */
+    sem_post(&few.may_end);
+    join_thread(of_few);
+    cairn_free(heap, few.blocks[1]); /* adopts the pool */
+    assert_int_equal(live_of(heap, FEW_SIZE), 1);
+    for (size_t i = 0; i < MANY; i++) {
+        cairn_free(heap, many.blocks[i]); /* more than an outbox holds */
+    }
+    assert_int_equal(live_of(heap, FEW_SIZE), 0);
+    sem_post(&many.may_end);
+    join_thread(of_many);
+    cairn_free(heap, own);
+    heap_is_sound(heap);
+    cairn_heap_destroy(heap);
+}
+
 int main(void)
 {
     os_fake_install();
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_thread_that_only_frees_gets_its_own_blocks_back),
         cmocka_unit_test(blocks_outlive_the_thread_that_asked_for_them),
         cmocka_unit_test(blocks_may_be_freed_by_a_thread_that_never_asked),
         cmocka_unit_test(blocks_of_an_ended_thread_may_be_freed_by_another),
