@@ -4,7 +4,8 @@
 /* hole_index.h: which holes there are, and which of them a fit chooses. For hole*.c alone; lock: the heap's.
  *
  *   best, worst   bins: below 32 KiB one for each size, a list, newest first; above, eight to each doubling, a tree by
- *                 size and address; a bit for each bin that is not empty, and a bit for each word of these
+ *                 size and address, or, once it has held many holes, a *band*: again a list for each size; a bit for
+ *                 each bin that is not empty, and a bit for each word of these
  *   first, next   one tree by address
  *   plain         under every fit one list in order of address
  *
@@ -21,15 +22,20 @@ enum {
     EXACT_BINS = EXACT_MAX / UNIT,
     TREE_BINS = (32 - EXACT_LOG) * 8,
     BINS = EXACT_BINS + TREE_BINS,
-    BIN_WORDS = (BINS + 63) / 64
+    BIN_WORDS = (BINS + 63) / 64,
+    BANDS = 5 * 8 /* bins that may become bands: those below 1 MiB */
 };
 
 _Static_assert(BIN_WORDS <= 64, "the summary is one word");
 
+struct band;
+
 struct hole_bins {
     uint64_t words; /* bit i: filled[i] is not 0 */
     uint64_t filled[BIN_WORDS];
-    struct chunk *bin[BINS];
+    struct chunk *bin[BINS];  /* list, tree, or NULL if the bin is a band */
+    uint32_t held[BANDS];     /* holes in the trees of the bins that may become bands */
+    struct band *band[BANDS]; /* NULL: a tree */
 };
 
 /* Makes what the index needs. False if the metadata refuses. */
@@ -70,6 +76,35 @@ static inline void bin_empty(struct hole_bins *bins, unsigned bin)
     }
 }
 
+/* Adds a hole to a list. True if it is the only one now. */
+static inline bool list_push(struct chunk **list, struct chunk *hole)
+{
+    struct chunk *first = *list;
+    hole->left = NULL;
+    hole->right = first;
+    *list = hole;
+    if (first) {
+        first->left = hole;
+    }
+    return !first;
+}
+
+/* Takes a hole out of a list. True if that is empty now. */
+static inline bool list_unlink(struct chunk **list, struct chunk *hole)
+{
+    struct chunk *left = hole->left;
+    struct chunk *right = hole->right;
+    if (right) {
+        right->left = left;
+    }
+    if (left) {
+        left->right = right;
+        return false;
+    }
+    *list = right;
+    return !right;
+}
+
 /* The first bin at or behind `bin` that is not empty; BINS if none is. */
 static inline unsigned bin_from(const struct hole_bins *bins, unsigned bin)
 {
@@ -100,15 +135,9 @@ static inline void index_add(struct hole_space *space, struct chunk *hole, size_
         index_add_slow(space, hole, size);
         return;
     }
-    struct chunk **bin = &bins->bin[size / UNIT];
-    hole->left = NULL;
-    hole->right = *bin;
-    if (*bin) {
-        (*bin)->left = hole;
-    } else {
+    if (list_push(&bins->bin[size / UNIT], hole)) {
         bin_fill(bins, (unsigned)(size / UNIT));
     }
-    *bin = hole;
 }
 
 /* Takes a hole out, before its header is changed. */
@@ -120,17 +149,7 @@ static inline void index_remove(struct hole_space *space, struct chunk *hole, si
         index_remove_slow(space, hole, size);
         return;
     }
-    struct chunk *left = hole->left;
-    struct chunk *right = hole->right;
-    if (right) {
-        right->left = left;
-    }
-    if (left) {
-        left->right = right;
-        return;
-    }
-    bins->bin[size / UNIT] = right;
-    if (!right) {
+    if (list_unlink(&bins->bin[size / UNIT], hole)) {
         bin_empty(bins, (unsigned)(size / UNIT));
     }
 }

@@ -16,11 +16,14 @@ static size_t round_up(size_t size)
     return (size + META_ALIGN - 1) & ~(size_t)(META_ALIGN - 1);
 }
 
-static struct meta_free **spare_list(struct meta *meta, size_t size)
+/* The spare records of that size; with `make` a list is begun for it if there is none. */
+static struct meta_free **spare_list(struct meta *meta, size_t size, bool make)
 {
     for (int i = 0; i < META_SIZES; i++) {
-        if (meta->spare[i].size == size || meta->spare[i].size == 0) {
+        if (meta->spare[i].size == 0 && make) {
             meta->spare[i].size = size;
+        }
+        if (meta->spare[i].size == size) {
             return &meta->spare[i].list;
         }
     }
@@ -55,7 +58,7 @@ static bool add_chunk(struct meta *meta, size_t need)
 void *meta_alloc(struct meta *meta, size_t size)
 {
     size = round_up(size);
-    struct meta_free **list = spare_list(meta, size);
+    struct meta_free **list = spare_list(meta, size, false);
     if (list && *list) {
         struct meta_free *record = *list;
         *list = record->next;
@@ -72,7 +75,7 @@ void *meta_alloc(struct meta *meta, size_t size)
 
 void meta_free(struct meta *meta, void *record, size_t size)
 {
-    struct meta_free **list = spare_list(meta, round_up(size));
+    struct meta_free **list = spare_list(meta, round_up(size), true);
     if (list) {
         struct meta_free *spare = record;
         spare->next = *list;

@@ -13,13 +13,14 @@
 #include <string.h>
 
 #include "heap/hole.h"
+#include "heap/hole_index.h"
 #include "heap/meta.h"
 #include "heap/pagemap.h"
 #include "heap/types.h"
 #include "support/os_fake.h"
 #include "support/test.h"
 
-enum { UNIT = 16, STEPS = 60000, SLOTS_MAX = 400, NONE = -1 };
+enum { STEPS = 60000, SLOTS_MAX = 400, NONE = -1 };
 
 static struct owner owner;
 
@@ -651,7 +652,7 @@ static void worst_fit_chooses_as_the_model(void **state)
     model_run(CAIRN_FIT_WORST);
 }
 
-/* ---- many large holes: the trees of the large bins, and of addresses ---- */
+/* ---- many large holes: the bands and trees of the large bins, and the tree of addresses ---- */
 
 enum { LARGE_BLOCKS = 1200 };
 
@@ -660,8 +661,7 @@ struct choice {
     size_t need;
     uintptr_t rover;
     const void *hole, *behind; /* next: the first and the first at or behind the rover */
-    const void *lowest;        /* best, worst: of those of that size */
-    size_t size;
+    size_t size;               /* best, worst */
 };
 
 /* The reference again, over the walk. Sizes alone for best and worst. */
@@ -678,14 +678,13 @@ static bool choose_area(const struct hole_area *area, void *context)
     bool better = choice->fit == CAIRN_FIT_BEST ? area->size < choice->size : area->size > choice->size;
     if (choice->size == 0 || better) {
         choice->size = area->size;
-        choice->lowest = area->address;
     }
     return true;
 }
 
 static void take_as_chosen(struct hole_space *space, void **block, size_t size)
 {
-    struct choice choice = {space->options.fit, holes_chunk_size(size), space->rover, NULL, NULL, NULL, 0};
+    struct choice choice = {space->options.fit, holes_chunk_size(size), space->rover, NULL, NULL, 0};
     size_t holes = space->figures.holes;
     assert_true(holes_visit(space, choose_area, &choice));
     *block = holes_alloc(space, size, UNIT, NULL, false);
@@ -700,8 +699,6 @@ static void take_as_chosen(struct hole_space *space, void **block, size_t size)
         assert_ptr_equal(chunk, choice.hole);
     } else if (choice.fit == CAIRN_FIT_NEXT) {
         assert_ptr_equal(chunk, choice.behind != NULL ? choice.behind : choice.hole);
-    } else if (choice.fit == CAIRN_FIT_BEST && choice.size >= KIB(32)) {
-        assert_ptr_equal(chunk, choice.lowest);
     } else if (space->figures.holes == holes) {
         struct hole_place rest = holes_find(space, segment_at(chunk), chunk + used + UNIT);
         assert_int_equal(rest.kind, HOLE_PLACE_FREE);
@@ -711,35 +708,54 @@ static void take_as_chosen(struct hole_space *space, void **block, size_t size)
     }
 }
 
+static size_t bands_made(const struct hole_space *space)
+{
+    size_t made = 0;
+    for (size_t i = 0; space->bins != NULL && i < BANDS; i++) {
+        made += space->bins->band[i] != NULL;
+    }
+    return made;
+}
+
+static void choose_among_large_holes(cairn_fit fit, size_t smallest, size_t spread, size_t least_bands)
+{
+    static void *blocks[LARGE_BLOCKS];
+    struct hole_space space;
+    struct meta meta = {0};
+    uint64_t random = test_seed() + (uint64_t)fit;
+    space_init(&space, &meta, fit, false);
+    space.options.segment_size = smallest * 1200;
+    for (size_t i = 0; i < LARGE_BLOCKS; i++) {
+        blocks[i] = take(&space, smallest + spread / 1500 * random_below(&random, 1500));
+    }
+    size_t steps = test_scaled(12000);
+    for (size_t i = 0; i < steps; i++) {
+        void **block = &blocks[random_below(&random, LARGE_BLOCKS)];
+        if (*block == NULL && random_chance(&random, i / 1500 % 2 ? 70 : 40)) {
+            take_as_chosen(&space, block, smallest - KIB(2) + spread / 24 * random_below(&random, 40));
+        } else if (*block != NULL && random_chance(&random, 60)) {
+            drop(&space, *block);
+            *block = NULL;
+        }
+        if (i % 16 == 0) {
+            space_is_sound(&space);
+        }
+    }
+    assert_true(steps < 3000 || space.figures.holes > 100);
+    assert_true(steps < 3000 || bands_made(&space) >= least_bands);
+    holes_release_all(&space);
+    space_is_sound(&space);
+    meta_release(&meta);
+}
+
 static void large_holes_are_chosen_by_every_fit(void **state)
 {
     (void)state;
-    static void *blocks[LARGE_BLOCKS];
     for (size_t f = 0; f < COUNT_OF(fits); f++) {
-        struct hole_space space;
-        struct meta meta = {0};
-        uint64_t random = test_seed() + f;
-        space_init(&space, &meta, fits[f], false);
-        space.options.segment_size = MIB(40);
-        for (size_t i = 0; i < LARGE_BLOCKS; i++) {
-            blocks[i] = take(&space, KIB(32) + 16 * random_below(&random, 1500));
-        }
-        size_t steps = test_scaled(12000);
-        for (size_t i = 0; i < steps; i++) {
-            void **block = &blocks[random_below(&random, LARGE_BLOCKS)];
-            if (*block == NULL && random_chance(&random, i / 1500 % 2 ? 70 : 40)) {
-                take_as_chosen(&space, block, KIB(30) + KIB(1) * random_below(&random, 40));
-            } else if (*block != NULL && random_chance(&random, 60)) {
-                drop(&space, *block);
-                *block = NULL;
-            }
-            if (i % 16 == 0) {
-                space_is_sound(&space);
-            }
-        }
-        assert_true(steps < 3000 || space.figures.holes > 100);
-        holes_release_all(&space);
-        meta_release(&meta);
+        size_t bands = fits[f] == CAIRN_FIT_BEST || fits[f] == CAIRN_FIT_WORST;
+        choose_among_large_holes(fits[f], KIB(32), KIB(6), bands);
+        choose_among_large_holes(fits[f], KIB(100), KIB(12), bands);
+        choose_among_large_holes(fits[f], MIB(1) + KIB(4), KIB(24), 0);
     }
 }
 
