@@ -203,7 +203,8 @@ CAIRN_API size_t cairn_usable_size(const void *block);
 CAIRN_API cairn_heap *cairn_heap_of(const void *address);
 
 /* Gives back all memory that holds no live block: delivers remote frees of the calling thread, returns empty pools,
- * purges free ones and releases empty arenas and cached mappings. Returns the bytes purged or released. [heap] */
+ * purges free ones and the pages of others that no live block touches, and releases empty arenas and cached mappings.
+ * Returns the bytes purged or released. [heap] */
 CAIRN_API size_t cairn_trim(cairn_heap *heap);
 
 /* ---------------------------------------------------------------------------------------------------------------

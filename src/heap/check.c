@@ -9,6 +9,7 @@
 #include "heap/debug.h"
 #include "heap/handle.h"
 #include "heap/owner.h"
+#include "heap/sweep.h"
 
 /* ---- pools ---- */
 
@@ -25,7 +26,11 @@ const char *pool_check_quick(const struct pool *pool)
     if (used > carved || carved > pool->capacity) {
         return "more blocks are in use than carved, or more carved than the pool holds";
     }
-    if ((pool->free == NULL) != (used == carved)) {
+    unsigned purged = pool_purged_blocks(pool);
+    if (used + purged > carved) {
+        return "more blocks are in use or purged than carved";
+    }
+    if ((pool->free == NULL) != (used + purged == carved)) {
         return "the free list and the count of used blocks disagree";
     }
     const struct owner *fast = atomic_load_explicit(&pool->fast, memory_order_relaxed);
@@ -56,11 +61,16 @@ const char *pool_check(const struct pool *pool)
         if (offset % pool->block_size || offset / pool->block_size >= carved) {
             return "a free list holds what is no carved block of its pool";
         }
+        if (pool_block_is_purged(pool, offset / pool->block_size)) {
+            return "a free list holds a block in a purged page";
+        }
         if (++length > carved) {
             return "a free list has a cycle";
         }
     }
-    return length + pool_used(pool) == carved ? NULL : "used and free blocks do not add up to the carved ones";
+    return length + pool_used(pool) + pool_purged_blocks(pool) == carved
+               ? NULL
+               : "used and free blocks do not add up to the carved ones";
 }
 
 /* ---- arenas ---- */

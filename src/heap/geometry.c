@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "heap/sweep.h"
+
 enum { FIRST_BLOCK_MAX = 240 };
 
 #define KIB 1024u
@@ -67,11 +69,12 @@ const char *cairn_geometry_error(const cairn_geometry *g)
     return NULL;
 }
 
-static void space_init(struct space *space, size_t arena_size, size_t slot_size)
+static void space_init(const cairn_heap *heap, struct space *space, size_t arena_size, size_t slot_size)
 {
     space->arena_size = arena_size;
     space->slot_size = slot_size;
     space->slot_count = (unsigned)(arena_size / slot_size);
+    space->unit_shift = heap->meta.region ? 0 : sweep_unit_shift(slot_size); /* a region keeps its pages */
 }
 
 static void add_class(cairn_heap *heap, size_t block_size)
@@ -108,9 +111,9 @@ static void fill_direct_table(cairn_heap *heap)
 void geometry_apply(cairn_heap *heap)
 {
     const cairn_geometry *g = &heap->geometry;
-    space_init(&heap->spaces[SPACE_SMALL], g->arena_size, g->pool_size);
+    space_init(heap, &heap->spaces[SPACE_SMALL], g->arena_size, g->pool_size);
     heap->spaces[SPACE_SMALL].first_block = g->first_block;
-    space_init(&heap->spaces[SPACE_SPAN], SPAN_ARENA, SPAN_SLOT);
+    space_init(heap, &heap->spaces[SPACE_SPAN], SPAN_ARENA, SPAN_SLOT);
     heap->pooled_end = heap->no_pools ? 0 : (heap->meta.region ? g->small_limit : g->medium_limit) + 1;
     if (heap->no_pools) {
         return;

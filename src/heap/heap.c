@@ -22,6 +22,7 @@
 #include "heap/registry.h"
 #include "heap/remote.h"
 #include "heap/supply.h"
+#include "heap/sweep.h"
 #include "heap/watch.h"
 
 _Atomic(const struct heap_watch *) heap_watch;
@@ -352,16 +353,30 @@ void cairn_heap_geometry(const cairn_heap *heap, cairn_geometry *geometry)
 
 /* ---- trim ---- */
 
+/* Ends the pass that is on its way, and makes one. */
+static void sweep_whole(struct owner *owner, size_t *bytes)
+{
+    if (owner->sweep.running) {
+        (void)owner_sweep(owner, SIZE_MAX, true, bytes);
+    }
+    (void)owner_sweep(owner, SIZE_MAX, true, bytes);
+}
+
 size_t cairn_trim(cairn_heap *heap)
 {
+    size_t bytes = 0;
     struct owner *owner = heap->single ? &heap->base : thread_owner_if_any(heap);
     if (owner) {
         remote_flush(owner);
         owner_drain(owner);
         owner_return_idle(owner);
+        sweep_whole(owner, &bytes);
     }
     os_lock_take(&heap->lock);
-    size_t bytes = large_give_back(heap);
+    if (!heap->single) {
+        sweep_whole(&heap->base, &bytes);
+    }
+    bytes += large_give_back(heap);
     os_lock_give(&heap->lock);
     return bytes;
 }

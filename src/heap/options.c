@@ -165,6 +165,22 @@ static bool store_leaks(struct options *into, const char *text)
     }
 }
 
+static bool store_leaks_file(struct options *into, const char *text)
+{
+    into->leaks_file = text;
+    return true;
+}
+
+static bool store_leaks_frames(struct options *into, const char *text)
+{
+    uint64_t value;
+    if (!read_number(text, LEAKS_FRAMES_MAX, &value) || value == 0) {
+        return false;
+    }
+    into->leaks_frames = (unsigned)value;
+    return true;
+}
+
 static bool store_misuse(struct options *into, const char *text)
 {
     into->misuse_reports = strcmp(text, "report") == 0;
@@ -206,6 +222,8 @@ static const struct option table[] = {
     {"CAIRN_STATS_FILE", "a path", store_stats_file},
     {"CAIRN_STATS_CHILDREN", "0 or 1", store_stats_children},
     {"CAIRN_LEAKS", "0, 1, or of text, json, all and fail, joined by commas", store_leaks},
+    {"CAIRN_LEAKS_FILE", "a path", store_leaks_file},
+    {"CAIRN_LEAKS_FRAMES", "a number from 1 to 64", store_leaks_frames},
     {"CAIRN_MISUSE", "abort or report", store_misuse},
     {"CAIRN_CHILDREN", "0 or 1", store_children},
     {"CAIRN_PYTHON", "0 or 1", store_python},
@@ -261,6 +279,7 @@ static void set_defaults(struct options *into)
     memset(into, 0, sizeof *into);
     (void)cairn_geometry_preset("default", &into->geometry);
     into->purge_delay_ms = CAIRN_PURGE_DELAY_DEFAULT_MS;
+    into->leaks_frames = LEAKS_FRAMES_DEFAULT;
     into->python = true;
 }
 

@@ -27,6 +27,8 @@ struct leaks_options {
     bool fail; /* fail: then end with status 99 */
 };
 
+enum { LEAKS_FRAMES_DEFAULT = 8, LEAKS_FRAMES_MAX = 64 };
+
 struct options {
     cairn_geometry geometry; /* CAIRN_GEOMETRY, as cairn_geometry_parse() reads it */
     bool geometry_given;     /* there was one */
@@ -39,6 +41,8 @@ struct options {
     const char *stats_file;  /* CAIRN_STATS_FILE=PATH (%p becomes the process id); NULL: stderr */
     bool stats_children;     /* CAIRN_STATS_CHILDREN=1: children print too */
     struct leaks_options leaks; /* CAIRN_LEAKS */
+    const char *leaks_file;     /* CAIRN_LEAKS_FILE=PATH (%p becomes the process id); NULL: stderr */
+    unsigned leaks_frames;      /* CAIRN_LEAKS_FRAMES=N: return addresses of a call site, 1 to LEAKS_FRAMES_MAX */
     bool misuse_reports;        /* CAIRN_MISUSE=abort|report */
     bool no_children;           /* CAIRN_CHILDREN=0: the preload takes itself out of LD_PRELOAD for children */
     bool python;                /* CAIRN_PYTHON=0: leave CPython's allocators alone (malloc is still served) */

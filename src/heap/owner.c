@@ -27,8 +27,10 @@
 #include "heap/check.h"
 #include "heap/geometry.h"
 #include "heap/large.h"
+#include "heap/meta.h"
 #include "heap/misuse.h"
 #include "heap/remote.h"
+#include "heap/sweep.h"
 #include "heap/thread.h"
 #include "heap/watch.h"
 
@@ -142,6 +144,14 @@ static void make_full(struct owner *owner, struct pool *pool)
     pool->state = STATE_FULL;
 }
 
+void owner_move_back(struct owner *owner, struct pool *pool)
+{
+    if (pool->state == STATE_USED && pool->next) {
+        used_remove(owner, pool);
+        used_add(owner, pool, false);
+    }
+}
+
 static void all_add(struct owner *owner, struct pool *pool)
 {
     pool->all_prev = NULL;
@@ -158,11 +168,14 @@ static void all_remove(struct owner *owner, struct pool *pool)
     if (pool->all_next) {
         pool->all_next->all_prev = pool->all_prev;
     }
+    if (UNLIKELY(owner->sweep.next == pool)) {
+        owner->sweep.next = pool->all_next;
+    }
 }
 
 static bool has_room(const struct pool *pool)
 {
-    return pool->free || pool_carved(pool) < pool->capacity;
+    return pool->free || pool_carved(pool) < pool->capacity || pool_purged(pool);
 }
 
 /* Takes a pool that is on no list among the owner's. */
@@ -198,6 +211,10 @@ void *pool_block_start(const struct pool *pool, const void *address)
 /* Makes untouched blocks free, in address order, about a page of them. */
 static void carve(struct pool *pool)
 {
+    if (UNLIKELY(pool_purged(pool))) {
+        pool_refill(pool);
+        return;
+    }
     size_t size = pool->block_size;
     size_t count = size < CARVE_BYTES ? CARVE_BYTES / size : 1;
     size_t carved = pool_carved(pool);
@@ -223,7 +240,7 @@ static void settle(struct pool *pool)
     if (!pool->unsettled) {
         return;
     }
-    unsigned used = pool_carved(pool);
+    unsigned used = pool_carved(pool) - pool_purged_blocks(pool);
     for (const struct block *b = pool->free; b; b = b->next) {
         used--;
     }
@@ -266,6 +283,7 @@ void owner_renew(struct owner *owner)
 {
     memset(owner->used, 0, sizeof owner->used);
     owner->all = NULL;
+    memset(&owner->sweep, 0, sizeof owner->sweep);
     memset(owner->idle, 0, sizeof owner->idle);
     memset(owner->outbox, 0, sizeof owner->outbox);
     owner->outbox_bytes = 0;
@@ -282,6 +300,22 @@ void owner_init(struct owner *owner, cairn_heap *heap)
     owner_renew(owner);
 }
 
+struct owner *owner_add(cairn_heap *heap)
+{
+    os_lock_take(&heap->lock);
+    struct owner *owner = meta_alloc(&heap->meta, sizeof *owner);
+    if (owner) {
+        owner_init(owner, heap);
+        owner->next = heap->owners;
+        if (heap->owners) {
+            heap->owners->prev = owner;
+        }
+        heap->owners = owner;
+    }
+    os_lock_give(&heap->lock);
+    return owner;
+}
+
 /* Gives a pool without used blocks back to its arena. */
 static void return_pool(struct owner *owner, struct pool *pool)
 {
@@ -290,6 +324,9 @@ static void return_pool(struct owner *owner, struct pool *pool)
     counter_add(&owner->requests[pool->class_index], pool_requests(pool));
     atomic_store_explicit(&pool->requests, 0, memory_order_relaxed);
     lock_heap(owner);
+    if (owner->hooks) {
+        owner->hooks->returned(owner, pool);
+    }
     arena_return(pool);
     unlock_heap(owner);
 }
@@ -357,6 +394,8 @@ static void set_class(struct owner *owner, struct pool *pool, unsigned class_ind
     pool->block_size = c->block_size;
     pool->capacity = c->capacity;
     atomic_store_explicit(&pool->carved, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->purged, 0, memory_order_relaxed);
+    pool_arena(pool)->looks[pool->slot] = 0;
     pool->class_index = (uint8_t)class_index;
     pool->direct_lo = c->direct_lo;
     pool->direct_hi = c->direct_hi;
@@ -410,6 +449,10 @@ static struct pool *take_pool(struct owner *owner, unsigned class_index, bool ma
         if (pool) {
             set_class(owner, pool, class_index);
         }
+        if (pool && owner->hooks && !owner->hooks->taken(owner, pool)) {
+            arena_return(pool);
+            pool = NULL;
+        }
     }
     unlock_heap(owner);
     return pool;
@@ -457,6 +500,9 @@ static void *alloc_class(struct owner *owner, unsigned class_index)
 {
     owner->since_tick = 0;
     tick_if_due(owner);
+    if (owner->sweep.armed) {
+        owner_sweep_tick(owner);
+    }
     if (atomic_load_explicit(&owner->inbox, memory_order_relaxed)) {
         owner_drain(owner);
     }
@@ -469,7 +515,7 @@ static void *alloc_class(struct owner *owner, unsigned class_index)
             }
         }
         settle(pool);
-        if (!pool->free && pool_carved(pool) < pool->capacity) {
+        if (!pool->free && has_room(pool)) {
             carve(pool);
         }
         if (pool->free) {
@@ -559,8 +605,8 @@ void *owner_alloc_slow(struct owner *owner, size_t size)
             return block;
         }
     }
-    return UNLIKELY(owner->heap->meta.region != NULL) && !owner->common ? serve_in_region(owner, class_index, size)
-                                                                        : owner_serve(owner, class_index, size);
+    bool holes_too = UNLIKELY(owner->heap->meta.region != NULL) && !owner->common && !owner->pools_only;
+    return holes_too ? serve_in_region(owner, class_index, size) : owner_serve(owner, class_index, size);
 }
 
 /* ---- frees ---- */
@@ -578,6 +624,7 @@ void owner_free_own(struct owner *owner, struct pool *pool, void *address)
     }
     if (pool->state == STATE_FULL) {
         used_add(owner, pool, owner->heap->geometry.reuse_at_once);
+        owner->sweep.armed = true;
     }
     if (emptied) {
         pool_emptied(owner, pool);
@@ -593,6 +640,7 @@ void owner_pool_emptied(struct owner *owner, struct pool *pool, void *address)
     /* All of its blocks were free, and the list of them has a cycle now. */
     atomic_store_explicit(&pool->used, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->carved, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->purged, 0, memory_order_relaxed);
     pool->free = NULL;
     misuse_report(CAIRN_MISUSE_DOUBLE_FREE, "free", address, owner->heap);
 }
@@ -609,6 +657,12 @@ void owner_drain(struct owner *owner)
 static bool is_untouched(const struct pool *pool, const void *address)
 {
     return (size_t)((const char *)address - pool->base) >= (size_t)pool_carved(pool) * pool->block_size;
+}
+
+/* Free, in a page that was purged. */
+static bool is_purged(const struct pool *pool, const void *address)
+{
+    return pool_block_is_purged(pool, (size_t)((const char *)address - pool->base) / pool->block_size);
 }
 
 struct pool *pool_of_live(const char *call, const void *address, cairn_heap *expected)
@@ -630,6 +684,8 @@ struct pool *pool_of_live(const char *call, const void *address, cairn_heap *exp
         misuse = CAIRN_MISUSE_FOREIGN;
     } else if (kind == POOL_CLASS ? pool_block_start(pool, address) != address : pool->base != address) {
         misuse = CAIRN_MISUSE_INTERIOR;
+    } else if (kind == POOL_CLASS && is_purged(pool, address)) {
+        misuse = CAIRN_MISUSE_DOUBLE_FREE;
     } else {
         return pool;
     }
@@ -684,6 +740,7 @@ static bool free_into_full(struct owner *owner, void *address)
     block->next = NULL;
     pool->free = block;
     used_add(owner, pool, owner->heap->geometry.reuse_at_once);
+    owner->sweep.armed = true;
     if (cpu_decrement32(&pool->used)) {
         pool_emptied(owner, pool);
     }

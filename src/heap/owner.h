@@ -112,6 +112,10 @@ void owner_renew(struct owner *owner);
 /* Sets up a new owner, in zeroed memory, for a heap. */
 void owner_init(struct owner *owner, cairn_heap *heap);
 
+/* Adds an owner beside `base` to a single heap, used under the same lock, for blocks that are to have pools of their
+ * own. NULL if there is no memory. Lives as long as the heap. */
+struct owner *owner_add(cairn_heap *heap);
+
 /* A block of one class for a request of `size` bytes; NULL and ENOMEM if neither pools nor memory are left. */
 void *owner_serve(struct owner *owner, unsigned class_index, size_t size);
 
@@ -132,6 +136,9 @@ void owner_return_idle(struct owner *owner);
 
 /* Returns every empty pool, of all classes. */
 void owner_return_empty(struct owner *owner);
+
+/* Makes a pool the last of its used list. */
+void owner_move_back(struct owner *owner, struct pool *pool);
 
 /* Gives all pools to the heap's common owner. The heap's lock is held. */
 void owner_hand_over(struct owner *owner);

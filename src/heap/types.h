@@ -74,7 +74,8 @@ enum pool_state {
 };
 
 /* A pool's record. For a pool of a class: used + free blocks + untouched blocks == capacity, where free is the length
- * of `free` and untouched is capacity - carved. (pool_check) */
+ * of `free`, and untouched are the blocks beyond the first `carved` and those that touch purged units (sweep.h).
+ * (pool_check) */
 struct pool {
     _Alignas(32) struct block *free; /* freed and carved blocks, newest first */
     _Atomic(struct owner *) fast;    /* the owner if it may free here without further thought, else NULL: the pool is
@@ -92,7 +93,8 @@ struct pool {
     struct pool *next, *prev;        /* in the owner's used list, or in the heap's huge list */
     _Atomic(uint8_t) kind;           /* enum pool_kind; constant while a block of it is live */
     uint8_t class_index;
-    uint8_t slot; /* index of its slot */
+    uint8_t slot;             /* index of its slot */
+    _Atomic(uint16_t) purged; /* of a pool of a class: the set of its purged units; written by the owner only */
     union {
         struct {
             struct pool *all_next, *all_prev; /* of a pool of a class: in the list of all its owner's pools */
@@ -119,6 +121,25 @@ struct outbox {
     size_t bytes;
 };
 
+/* Where an owner's sweep over its pools stands; see sweep.h. */
+struct sweep {
+    struct pool *next; /* to look at, while running */
+    uint64_t due;      /* of the next slice, on os_clock_ms(); 0: to be set */
+    bool armed;        /* a pass is wanted */
+    bool running;
+    bool again; /* this pass saw a pool that may be purged at the next */
+};
+
+struct owner;
+
+/* What is told of an owner's pools, under the heap's lock: one taken (its class is set, nothing is carved; false refuses
+ * it, as if there were no memory) and one returned (nothing of it is in use). May use the heap's metadata and nothing
+ * else. */
+struct owner_hooks {
+    bool (*taken)(struct owner *owner, struct pool *pool);
+    void (*returned)(struct owner *owner, struct pool *pool);
+};
+
 /* What owns pools. `direct[i]` is the pool that serves requests of 8*i-7 to 8*i bytes, or the empty pool; it is the
  * head of its class's used list. */
 struct owner {
@@ -126,10 +147,14 @@ struct owner {
     cairn_heap *heap;
     bool exact;                               /* copy of the heap's option */
     bool common;                              /* the base owner of a shared heap: every use is under its lock */
+    bool pools_only;                          /* its small blocks never come from holes */
+    const struct owner_hooks *hooks;          /* NULL: none */
+    struct cairn_runtime *runtime;            /* whose objects it holds; NULL: none */
     struct pool_list used[CAIRN_CLASSES_MAX]; /* pools with free or untouched blocks */
     struct pool *all;                         /* all its pools */
-    uint64_t idle[2];                         /* classes whose only used pool may be empty */
-    unsigned since_tick;                      /* used-up pools passed over since the clock was looked at */
+    struct sweep sweep;
+    uint64_t idle[2];    /* classes whose only used pool may be empty */
+    unsigned since_tick; /* used-up pools passed over since the clock was looked at */
     struct outbox outbox[OUTBOX_SLOTS];
     size_t outbox_bytes;
     _Atomic(uint64_t) requests[CAIRN_CLASSES_MAX]; /* of pools that were returned */
@@ -155,7 +180,8 @@ enum { SPACE_SMALL, SPACE_SPAN, SPACES };
 struct space {
     size_t arena_size;
     size_t slot_size;
-    size_t first_block; /* bytes before a pool's first block */
+    size_t first_block;  /* bytes before a pool's first block */
+    unsigned unit_shift; /* see sweep.h */
     unsigned slot_count;
     uint64_t filled; /* bit k-1: bucket k is not empty */
     struct arena *bucket[SLOTS + 1];
@@ -166,6 +192,7 @@ struct space {
 /* free & ~dirty: untouched slots; free & dirty: free slots; ~free: slots of pools. (arena_check) */
 struct arena {
     struct pool pools[SLOTS]; /* must be first (pool_arena); record i describes the pool or free slot at slot i */
+    void *sides[SLOTS];       /* what the hooks of its owner keep beside pool i; NULL: nothing */
     cairn_heap *heap;
     struct space *space;
     char *base;
@@ -178,12 +205,19 @@ struct arena {
     struct arena *all_next, *all_prev;     /* in the heap's list */
     struct arena *purge_next, *purge_prev; /* in the heap's purge queue */
     uint64_t purge_at;                     /* os_clock_ms() of its next tick; 0: not queued */
+    uint32_t looks[SLOTS];                 /* what sweeps saw last of the pools */
 };
 
 /* The arena that the record of a pool of a class, or of a free slot, is part of. */
 static inline struct arena *pool_arena(const struct pool *pool)
 {
     return (struct arena *)(uintptr_t)(pool - pool->slot);
+}
+
+/* What its owner's hooks keep beside a pool of a class. Hot path. */
+static inline void **pool_side(const struct pool *pool)
+{
+    return &pool_arena(pool)->sides[pool->slot];
 }
 
 /* A chunk of metadata. */

@@ -19,6 +19,7 @@
 #include "heap/geometry.h"
 #include "heap/handle.h"
 #include "heap/owner.h"
+#include "heap/sweep.h"
 #include "heap/types.h"
 #include "observe/residency.h"
 
@@ -99,7 +100,7 @@ static void note_cached(struct walk *walk, const struct huge_cache_entry *entry)
 
 /* ---- arenas ---- */
 
-/* A pool with live blocks: head, carved blocks, blocks never carved, tail. */
+/* A pool with live blocks: head, carved blocks (those in purged pages are not resident), blocks never carved, tail. */
 static void add_used_pool(struct walk *walk, const struct space *space, const struct pool *pool, size_t used)
 {
     cairn_fragmentation *figures = walk->figures;
@@ -110,9 +111,12 @@ static void add_used_pool(struct walk *walk, const struct space *space, const st
     char *tail = pool->base + (size_t)pool->capacity * pool->block_size;
     figures->tails_resident += resident(walk, slot, (size_t)(pool->base - slot));
     size_t blocks = resident(walk, pool->base, (size_t)(untouched - pool->base));
-    size_t free_blocks = blocks * (carved - used) / carved;
-    figures->free_blocks_resident += free_blocks;
-    figures->live_resident += blocks - free_blocks;
+    size_t touched = carved - pool_purged_blocks(pool);
+    touched = touched > used ? touched : used;
+    size_t live = blocks * used / touched;
+    live = live < used * pool->block_size ? live : used * pool->block_size;
+    figures->live_resident += live;
+    figures->free_blocks_resident += blocks - live;
     figures->untouched_resident += resident(walk, untouched, (size_t)(tail - untouched));
     figures->tails_resident += resident(walk, tail, (size_t)(slot + space->slot_size - tail));
     figures->pool_occupancy[(used * CAIRN_OCCUPANCY_TENTHS - 1) / pool->capacity]++;

@@ -12,6 +12,7 @@
 #include "heap/arena.h"
 #include "heap/handle.h"
 #include "heap/owner.h"
+#include "heap/sweep.h"
 #include "heap/types.h"
 #include "observe/fragmentation.h"
 
@@ -22,8 +23,9 @@ static void add_class_pool(cairn_stats *stats, const struct pool *pool)
     size_t carved = pool_carved(pool);
     c->requests += pool_requests(pool);
     c->blocks_live += used;
-    c->blocks_free += carved > used ? carved - used : 0;
-    c->blocks_untouched += pool->capacity - carved;
+    size_t touched = carved - pool_purged_blocks(pool);
+    c->blocks_free += touched > used ? touched - used : 0;
+    c->blocks_untouched += pool->capacity - touched;
     if (used == 0) {
         c->pools_empty++;
         stats->pools_free++;

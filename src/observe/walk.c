@@ -11,6 +11,7 @@
 #include "heap/front.h"
 #include "heap/handle.h"
 #include "heap/owner.h"
+#include "heap/sweep.h"
 #include "heap/types.h"
 
 /* ---- order of address ---- */
@@ -73,7 +74,7 @@ static bool visit_blocks(const struct walk *walk, const struct pool *pool)
     }
     cairn_area area = {.kind = CAIRN_AREA_BLOCK, .size = pool->block_size, .block_size = pool->block_size};
     for (size_t i = 0; i < pool_carved(pool); i++) {
-        if (!(free_set[i / 64] >> (i % 64) & 1)) {
+        if (!(free_set[i / 64] >> (i % 64) & 1) && !pool_block_is_purged(pool, i)) {
             area.address = pool->base + i * pool->block_size;
             if (!walk->visitor(&area, walk->context)) {
                 return false;
