@@ -34,33 +34,47 @@
 #include "heap/options.h"
 #include "heap/pagemap.h"
 #include "malloc/process.h"
+#include "malloc/report_file.h"
 #include "observe/call_sites.h"
 #include "observe/leaks.h"
+#include "observe/print.h"
 #include "python/domains.h"
 
 /* Frees what the C library keeps for itself; glibc has it for such checks. */
 extern void __libc_freeres(void) __attribute__((weak));
 
-enum { REPORT_DESCRIPTOR = 3, ANSWER_DESCRIPTOR = 4, HEAPS_MAX = 256, COPY_SECONDS = 120 };
+enum { REPORT_DESCRIPTOR = 3, ANSWER_DESCRIPTOR = 4, COPY_SECONDS = 120 };
 
 static struct {
     atomic_bool armed;
     pid_t pid;
-    FILE *out; /* writes to REPORT_DESCRIPTOR; only the copy uses it */
+    FILE *out;               /* writes to REPORT_DESCRIPTOR; only the copy uses it */
+    struct report_file file; /* none: stderr */
 } check;
 
 /* What the copy tells the process. */
 struct answer {
     size_t blocks; /* that count as leaked */
+    int error;     /* errno of a report that could not be written whole; 0: all of it was */
 };
 
 /* ---- the report, in the copy ---- */
 
+static int report_error; /* the first that writing it met */
+
+/* Takes everything, so that the stream does not keep what cannot be written. */
 static ssize_t write_report(void *cookie, const char *text, size_t size)
 {
     (void)cookie;
-    ssize_t written = write(REPORT_DESCRIPTOR, text, size);
-    return written < 0 ? 0 : written;
+    for (size_t done = 0; done < size && report_error == 0;) {
+        ssize_t written = write(REPORT_DESCRIPTOR, text + done, size - done);
+        if (written > 0) {
+            done += (size_t)written;
+        } else if (written == 0 || errno != EINTR) {
+            report_error = written < 0 ? errno : EIO;
+        }
+    }
+    return (ssize_t)size;
 }
 
 static FILE *open_report(void)
@@ -74,17 +88,36 @@ static FILE *open_report(void)
     return out;
 }
 
-/* All heaps that hold blocks, counted. */
+/* All heaps, the default heap first, in memory of the OS layer: no heap may be asked for it. */
 struct heaps {
     size_t count;
-    cairn_heap *heap[HEAPS_MAX];
+    cairn_heap **heap;
+    size_t bytes; /* of the list */
 };
+
+static bool count_heap(cairn_heap *heap, void *context)
+{
+    (void)heap;
+    ++*(size_t *)context;
+    return true;
+}
 
 static bool note_heap(cairn_heap *heap, void *context)
 {
     struct heaps *heaps = context;
     heaps->heap[heaps->count++] = heap;
-    return heaps->count < HEAPS_MAX;
+    return true;
+}
+
+/* False if there is no memory for the list. No other thread runs, so the number does not change. */
+static bool list_heaps(struct heaps *heaps)
+{
+    size_t count = 0, page = os_page_size();
+    (void)cairn_heaps_visit(count_heap, &count);
+    heaps->count = 0;
+    heaps->bytes = (count * sizeof(cairn_heap *) + page - 1) / page * page;
+    heaps->heap = os->reserve(heaps->bytes, page);
+    return heaps->heap != NULL && os->commit(heaps->heap, heaps->bytes) && cairn_heaps_visit(note_heap, heaps);
 }
 
 /* Objects of CPython outlive it by design: they are shown, but are no leak. */
@@ -131,8 +164,9 @@ static void print_text(const struct heaps *heaps, size_t blocks, size_t bytes)
 static void print_json(const struct heaps *heaps, size_t blocks, size_t bytes)
 {
     static struct leaks leaks;
-    fprintf(check.out, "{\"cairn\": \"%s\", \"pid\": %ld, \"leaked_blocks\": %zu, \"leaked_bytes\": %zu, \"heaps\": [",
-            cairn_version(), (long)check.pid, blocks, bytes);
+    fprintf(check.out, "{\"cairn\": \"%s\", \"pid\": %ld, \"program\": ", cairn_version(), (long)check.pid);
+    print_json_string(check.out, program_name());
+    fprintf(check.out, ", \"leaked_blocks\": %zu, \"leaked_bytes\": %zu, \"heaps\": [", blocks, bytes);
     for (size_t i = 0; i < heaps->count; i++) {
         leaks_count(heaps->heap[i], &leaks);
         fputs(i != 0 ? ", " : "", check.out);
@@ -146,7 +180,7 @@ static void print_json(const struct heaps *heaps, size_t blocks, size_t bytes)
 
 /* A line made by hand. */
 struct line {
-    char text[600];
+    char text[PATH_MAX + 400];
     size_t length;
 };
 
@@ -174,10 +208,11 @@ struct proof {
     size_t kept;     /* still mapped, by the same counters */
 };
 
+/* Takes the list back too, which is in none of the figures. */
 static struct proof release_all(const struct heaps *heaps)
 {
     struct proof proof = {0, 0, 0};
-    size_t before = leaks_system_bytes();
+    size_t before = leaks_system_bytes() - heaps->bytes;
     for (size_t i = heaps->count; i > 0; i--) { /* the default heap is the first */
         proof.mapped += leaks_mapped(heaps->heap[i - 1]);
         if (i > 1) {
@@ -186,6 +221,7 @@ static struct proof release_all(const struct heaps *heaps)
             heap_release(heaps->heap[0]);
         }
     }
+    (void)os->release(heaps->heap, heaps->bytes);
     proof.kept = leaks_system_bytes();
     proof.returned = before - proof.kept;
     return proof;
@@ -230,12 +266,17 @@ static void say_proof_json(struct line *line, const struct proof *proof)
 
 /* ---- the copy ---- */
 
+static _Noreturn void leave_copy(int status)
+{
+    for (;;) {
+        syscall(SYS_exit_group, status);
+    }
+}
+
 static void end_copy(int signal_number)
 {
     (void)signal_number;
-    for (;;) {
-        syscall(SYS_exit_group, 1);
-    }
+    leave_copy(1);
 }
 
 /* What goes wrong in the copy ends it quietly; the process says so. */
@@ -266,7 +307,7 @@ static void keep_descriptors(int report, int answer)
 
 static _Noreturn void run_copy(int report, int answer_to)
 {
-    static struct heaps heaps;
+    struct heaps heaps;
     struct answer answer;
     struct line line = {.length = 0};
     size_t bytes;
@@ -275,7 +316,9 @@ static _Noreturn void run_copy(int report, int answer_to)
     if (__libc_freeres) {
         __libc_freeres();
     }
-    (void)cairn_heaps_visit(note_heap, &heaps);
+    if (!list_heaps(&heaps)) {
+        leave_copy(1);
+    }
     total(&heaps, &answer.blocks, &bytes);
     bool json = cairn_options()->leaks.json;
     if (json) {
@@ -290,25 +333,66 @@ static _Noreturn void run_copy(int report, int answer_to)
     } else {
         say_proof_text(&line, &proof);
     }
-    (void)!write(REPORT_DESCRIPTOR, line.text, line.length);
+    (void)write_report(NULL, line.text, line.length);
+    answer.error = report_error;
     (void)!write(ANSWER_DESCRIPTOR, &answer, sizeof answer);
-    for (;;) {
-        syscall(SYS_exit_group, 0);
-    }
+    leave_copy(0);
 }
 
 /* ---- the process ---- */
 
-static void complain(const char *what)
+/* Says a line on stderr, if that is still there. */
+static void complain(const struct line *line)
+{
+    int descriptor = report_error_descriptor();
+    if (descriptor >= 0) {
+        (void)!write(descriptor, line->text, line->length);
+    }
+}
+
+static void no_report(const char *why)
 {
     struct line line = {.length = 0};
     add_text(&line, "cairn: no leak report: ");
-    add_text(&line, what);
+    add_text(&line, why);
     add_text(&line, "\n");
-    int descriptor = report_error_descriptor();
-    if (descriptor >= 0) {
-        (void)!write(descriptor, line.text, line.length);
+    complain(&line);
+}
+
+/* What went wrong with the report's file, or with stderr, and what follows. */
+static void bad_file(const char *what, int error, const char *then)
+{
+    struct line line = {.length = 0};
+    bool file = check.file.path[0] != '\0';
+    add_text(&line, "cairn: cannot write ");
+    add_text(&line, what);
+    add_text(&line, file ? " to '" : "");
+    add_text(&line, check.file.path);
+    add_text(&line, file ? "': " : ": ");
+    add_text(&line, strerror(error));
+    add_text(&line, file ? " (see CAIRN_LEAKS_FILE)" : "");
+    add_text(&line, then);
+    add_text(&line, "\n");
+    complain(&line);
+}
+
+/* Where the report goes: the file, or else stderr; -1: nowhere. *opened: it must be closed. */
+static int open_target(bool *opened)
+{
+    const struct options *options = cairn_options();
+    *opened = false;
+    if (check.file.path[0] != '\0') {
+        /* In a file of both the report follows the statistics. */
+        bool behind = options->stats != STATS_OFF && options->stats_file != NULL &&
+                      strcmp(options->stats_file, options->leaks_file) == 0;
+        int file = report_file_open(&check.file, behind);
+        if (file >= 0) {
+            *opened = true;
+            return file;
+        }
+        bad_file("the leak report", errno, "; here it is");
     }
+    return report_error_descriptor();
 }
 
 static bool read_answer(int from, struct answer *answer)
@@ -325,36 +409,49 @@ bool leak_check_due(void)
     return atomic_load(&check.armed) && getpid() == check.pid;
 }
 
-bool leak_check_make(void)
+/* Forks the copy and waits for its end. False if there was no check. */
+static bool ask_copy(int report, struct answer *answer)
 {
-    struct answer answer;
     int ends[2];
-    atomic_store(&check.armed, false);
-    int report = report_error_descriptor();
-    if (report < 0) {
-        return false; /* the program closed stderr: there is nobody to tell */
-    }
-    sigset_t child, old;
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
     if (pipe(ends) != 0) {
-        complain("the system has no pipe for it (see ulimit -n)");
+        no_report("the system has no pipe for it (see ulimit -n)");
         return false;
     }
-    (void)pthread_sigmask(SIG_BLOCK, &child, &old);
     pid_t copy = fork();
     if (copy == 0) {
         run_copy(report, ends[1]);
     }
     close(ends[1]);
-    bool answered = copy > 0 && read_answer(ends[0], &answer);
+    bool answered = copy > 0 && read_answer(ends[0], answer);
     close(ends[0]);
     while (copy > 0 && waitpid(copy, NULL, 0) < 0 && errno == EINTR) {
     }
     if (copy < 0) {
-        complain("the system has no process for it (see ulimit -u)");
+        no_report("the system has no process for it (see ulimit -u)");
     } else if (!answered) {
-        complain("the check did not come to its end");
+        no_report("the check did not come to its end");
+    } else if (answer->error != 0) {
+        bad_file("all of the leak report", answer->error, "");
+    }
+    return answered;
+}
+
+bool leak_check_make(void)
+{
+    struct answer answer;
+    sigset_t child;
+    bool opened;
+    atomic_store(&check.armed, false);
+    int report = open_target(&opened);
+    if (report < 0) {
+        return false; /* the program closed stderr: there is nobody to tell */
+    }
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    (void)pthread_sigmask(SIG_BLOCK, &child, NULL);
+    bool answered = ask_copy(report, &answer);
+    if (opened) {
+        close(report);
     }
     return answered && answer.blocks != 0 && cairn_options()->leaks.fail;
 }
@@ -389,6 +486,7 @@ void leak_check_arm(void)
     }
     report_keep_stderr();
     check.pid = getpid();
+    report_file_note(&check.file, cairn_options()->leaks_file);
     check.out = open_report();
     (void)os_fork_hooks(NULL, NULL, in_child);
     (void)on_exit(at_end, NULL);
@@ -398,8 +496,8 @@ void leak_check_arm(void)
 
 void leak_check_begin(void)
 {
-    if (atomic_load(&check.armed) && (check.out == NULL || !call_sites_start())) {
+    if (atomic_load(&check.armed) && (check.out == NULL || !call_sites_start(cairn_options()->leaks_frames))) {
         atomic_store(&check.armed, false);
-        complain("no memory for it");
+        no_report("no memory for it");
     }
 }

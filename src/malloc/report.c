@@ -20,7 +20,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +29,7 @@
 
 #include "heap/options.h"
 #include "malloc/process.h"
+#include "malloc/report_file.h"
 #include "observe/print.h"
 #include "os/os.h"
 #include "python/domains.h"
@@ -45,7 +45,7 @@ static struct {
     bool cut;       /* no memory for all of the text */
     int error_copy; /* a second descriptor of stderr; -1: none */
     struct stat error_file;
-    char path[PATH_MAX]; /* CAIRN_STATS_FILE, absolute, %p not yet replaced; "" for stderr */
+    struct report_file file; /* none: stderr */
 } report = {.error_copy = -1};
 
 /* ---- the stream ---- */
@@ -142,52 +142,6 @@ static void write_all(int descriptor, const char *text, size_t length)
     }
 }
 
-/* Makes CAIRN_STATS_FILE absolute: the program may change its folder. */
-static void note_path(const char *path)
-{
-    char folder[PATH_MAX] = "";
-    if (path != NULL && path[0] != '/' && getcwd(folder, sizeof folder - 1) != NULL) {
-        strcat(folder, "/");
-    }
-    size_t length = strlen(folder);
-    if (path != NULL && length + strlen(path) < sizeof report.path) {
-        memcpy(report.path, folder, length);
-        strcpy(report.path + length, path);
-    }
-}
-
-/* The path with %p replaced by the process id; false if it is too long. */
-static bool expand_path(char *path, size_t size)
-{
-    char id[16];
-    int digits = snprintf(id, sizeof id, "%ld", (long)getpid());
-    size_t length = 0;
-    for (const char *at = report.path; *at != '\0'; at++) {
-        bool mark = at[0] == '%' && at[1] == 'p';
-        size_t step = mark ? (size_t)digits : 1;
-        if (length + step >= size) {
-            return false;
-        }
-        memcpy(path + length, mark ? id : at, step);
-        length += step;
-        at += mark;
-    }
-    path[length] = '\0';
-    return true;
-}
-
-/* One file for several processes is appended to; otherwise it is written anew. */
-static int open_file(void)
-{
-    char path[PATH_MAX];
-    bool many = cairn_options()->stats_children && strstr(report.path, "%p") == NULL;
-    if (!expand_path(path, sizeof path)) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    return open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (many ? O_APPEND : O_TRUNC), 0666);
-}
-
 static void complain(const char *line)
 {
     write_all(report_error_descriptor(), line, strlen(line));
@@ -195,15 +149,17 @@ static void complain(const char *line)
 
 static void deliver(void)
 {
-    if (report.path[0] == '\0') {
+    if (report.file.path[0] == '\0') {
         write_all(report_error_descriptor(), report.text, report.length);
         return;
     }
-    int file = open_file();
+    /* One file for several processes is appended to. */
+    bool many = cairn_options()->stats_children && strstr(report.file.path, "%p") == NULL;
+    int file = report_file_open(&report.file, many);
     if (file < 0) {
         char line[PATH_MAX + 120];
         snprintf(line, sizeof line, "cairn: cannot write the statistics to '%s': %s (see CAIRN_STATS_FILE)\n",
-                 report.path, strerror(errno));
+                 report.file.path, strerror(errno));
         complain(line);
         return;
     }
@@ -368,7 +324,7 @@ void report_arm(void)
         complain("cairn: no memory for the statistics at exit\n");
         return;
     }
-    note_path(options->stats_file);
+    report_file_note(&report.file, options->stats_file);
     report.pid = getpid();
     (void)os_fork_hooks(NULL, NULL, in_child);
     (void)on_exit(at_end, NULL);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Copyright (c) 2026 The Cairn authors */
 
-/* call_sites.c: see call_sites.h. Two hash tables with linear probing: blocks by address, sites by their frames. At
- * most
+/* call_sites.c: see call_sites.h. Two hash tables with linear probing: blocks by address, sites by their frames. At most
  * three quarters of the places of each are taken; a removal moves what follows back, so there are no tombstones. */
 
 #include "observe/call_sites.h"
@@ -30,8 +29,10 @@ static struct {
     bool started;
     struct entry *entries;
     size_t capacity, count; /* of entries */
-    struct call_site *sites;
-    uint32_t *index; /* of sites by hash; 0: free */
+    unsigned frames;        /* kept of a chain */
+    size_t site_bytes;      /* of a struct call_site with so many */
+    char *sites;            /* site_capacity of them */
+    uint32_t *index;        /* of sites by hash; 0: free */
     size_t site_capacity, site_count;
     size_t bytes;
     uintptr_t own_start, own_end;       /* Cairn's code if it is a library of its own */
@@ -135,11 +136,16 @@ static void take(struct entry *entry)
 
 /* ---- sites ---- */
 
+static struct call_site *site_at(size_t index)
+{
+    return (struct call_site *)(void *)(table.sites + index * table.site_bytes);
+}
+
 static size_t hash_frames(void *const *frames)
 {
     uint64_t hash = 0;
-    for (int i = 0; i < SITE_FRAMES; i++) {
-        hash = (uint64_t)mix(hash ^ (uintptr_t)frames[i]) + (uint64_t)i;
+    for (unsigned i = 0; i < table.frames && frames[i]; i++) {
+        hash = (uint64_t)mix(hash ^ (uintptr_t)frames[i]) + i;
     }
     return (size_t)hash;
 }
@@ -147,7 +153,7 @@ static size_t hash_frames(void *const *frames)
 static uint32_t *index_place(uint32_t *index, size_t capacity, void *const *frames)
 {
     size_t i = hash_frames(frames) & (capacity - 1);
-    while (index[i] && memcmp(table.sites[index[i]].frames, frames, sizeof table.sites[0].frames) != 0) {
+    while (index[i] && memcmp(site_at(index[i])->frames, frames, table.frames * sizeof *frames) != 0) {
         i = (i + 1) & (capacity - 1);
     }
     return &index[i];
@@ -159,15 +165,15 @@ static bool make_site_place(void)
         return true;
     }
     size_t capacity = table.sites ? table.site_capacity * 2 : FIRST_SITES;
-    struct call_site *sites = map(capacity * sizeof *sites);
+    char *sites = map(capacity * table.site_bytes);
     uint32_t *index = sites ? map(capacity * sizeof *index) : NULL;
     if (!index) {
-        unmap(sites, capacity * sizeof *sites);
+        unmap(sites, capacity * table.site_bytes);
         return false;
     }
     if (table.sites) {
-        memcpy(sites, table.sites, table.site_count * sizeof *sites);
-        unmap(table.sites, table.site_capacity * sizeof *sites);
+        memcpy(sites, table.sites, table.site_count * table.site_bytes);
+        unmap(table.sites, table.site_capacity * table.site_bytes);
         unmap(table.index, table.site_capacity * sizeof *index);
     } else {
         table.site_count = SITE_FIRST;
@@ -176,7 +182,7 @@ static bool make_site_place(void)
     table.index = index;
     table.site_capacity = capacity;
     for (uint32_t i = SITE_FIRST; i < table.site_count; i++) {
-        *index_place(index, capacity, sites[i].frames) = i;
+        *index_place(index, capacity, site_at(i)->frames) = i;
     }
     return true;
 }
@@ -189,7 +195,7 @@ static uint32_t site_of(void *const *frames)
     uint32_t *place = index_place(table.index, table.site_capacity, frames);
     if (!*place) {
         *place = (uint32_t)table.site_count++;
-        memcpy(table.sites[*place].frames, frames, sizeof table.sites[0].frames);
+        memcpy(site_at(*place)->frames, frames, table.frames * sizeof *frames);
     }
     return *place;
 }
@@ -201,18 +207,18 @@ static bool is_own(const void *address)
     return (uintptr_t)address - table.own_start < table.own_end - table.own_start;
 }
 
-/* The callers of Cairn, innermost first. */
-static void find_frames(void *frames[SITE_FRAMES])
+/* The callers of Cairn, innermost first, and NULL behind the last. */
+static void find_frames(void *frames[SITE_FRAMES_MAX])
 {
-    void *found[SITE_FRAMES + OWN_FRAMES_MAX];
-    int count = backtrace(found, SITE_FRAMES + OWN_FRAMES_MAX);
+    void *found[SITE_FRAMES_MAX + OWN_FRAMES_MAX];
+    int wanted = (int)table.frames;
+    int count = backtrace(found, wanted + OWN_FRAMES_MAX);
     int first = 0;
     while (first < count && is_own(found[first])) {
         first++;
     }
-    memset(frames, 0, SITE_FRAMES * sizeof frames[0]);
-    for (int i = 0; i < SITE_FRAMES && first + i < count; i++) {
-        frames[i] = found[first + i];
+    for (int i = 0; i < wanted; i++) {
+        frames[i] = first + i < count ? found[first + i] : NULL;
     }
 }
 
@@ -259,8 +265,9 @@ static int note_own_code(struct dl_phdr_info *info, size_t size, void *context)
 
 static void given(const void *block, size_t asked)
 {
-    void *frames[SITE_FRAMES] = {NULL};
+    void *frames[SITE_FRAMES_MAX];
     int saved = errno;
+    frames[0] = NULL;
     if (!inside) { /* the unwinder may allocate */
         inside = true;
         find_frames(frames);
@@ -315,12 +322,14 @@ static bool note_early(const cairn_area *area, void *context)
     return true;
 }
 
-bool call_sites_start(void)
+bool call_sites_start(unsigned kept)
 {
     if (table.started) {
         return true;
     }
-    void *frames[SITE_FRAMES];
+    void *frames[SITE_FRAMES_MAX];
+    table.frames = kept;
+    table.site_bytes = sizeof(struct call_site) + kept * sizeof(void *);
     (void)dl_iterate_phdr(note_own_code, (void *)(uintptr_t)&call_sites_start);
     (void)dl_iterate_phdr(note_linker, NULL);
     find_frames(frames); /* loads the unwinder */
@@ -351,10 +360,19 @@ bool call_sites_find(const void *block, uint32_t *site, size_t *asked)
     return found;
 }
 
-struct call_site *call_sites_all(size_t *count)
+size_t call_sites_count(void)
 {
-    *count = table.site_count;
-    return table.sites;
+    return table.site_count;
+}
+
+struct call_site *call_sites_at(size_t index)
+{
+    return site_at(index);
+}
+
+unsigned call_sites_frames(void)
+{
+    return table.frames;
 }
 
 size_t call_sites_bytes(void)

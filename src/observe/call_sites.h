@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The Cairn authors */
 
 /* call_sites.h: where the live blocks of exact heaps came from: for each block the bytes asked for and its call site, a
- * chain of at most SITE_FRAMES return addresses outside Cairn.
+ * chain of return addresses outside Cairn, of which the first few are kept.
  *
  * One lock, the innermost of all: the watcher's functions may be called with a heap's lock held. It is held across a
  * fork (heap/watch.h). Memory comes from the OS layer; when there is none left, blocks go unrecorded. */
@@ -15,8 +15,9 @@
 #include <stdint.h>
 
 #include "cairn.h"
+#include "heap/options.h"
 
-enum { SITE_FRAMES = 8 };
+enum { SITE_FRAMES_MAX = LEAKS_FRAMES_MAX };
 
 /* Sites that are none. */
 enum {
@@ -26,23 +27,26 @@ enum {
 };
 
 struct call_site {
-    void *frames[SITE_FRAMES]; /* innermost first; NULL behind the last */
-    size_t blocks, bytes;      /* for whoever counts: bytes asked for */
+    size_t blocks, bytes; /* for whoever counts: bytes asked for */
+    void *frames[];       /* call_sites_frames() of them, innermost first; NULL behind the last */
 };
 
-/* Begins to watch; blocks that the default heap has given by now are noted as early. Idempotent. False if memory is
- * short. No other thread may be using the default heap, and the first call may allocate. */
-bool call_sites_start(void);
+/* Begins to watch, with chains of at most `frames` (1 to SITE_FRAMES_MAX); blocks that the default heap has given by now
+ * are noted as early. Idempotent: a second call changes nothing. False if memory is short. No other thread may be using
+ * the default heap, and the first call may allocate. */
+bool call_sites_start(unsigned frames);
 
 bool call_sites_started(void);
 
-/* Finds a block's site and the bytes asked for (for an early one, 0). False if it is not recorded: it is not live, or
- * of
+/* Finds a block's site and the bytes asked for (for an early one, 0). False if it is not recorded: it is not live, or of
  * a heap without `exact`. */
 bool call_sites_find(const void *block, uint32_t *site, size_t *asked);
 
-/* The sites, SITE_FIRST and those before it included; *count is their number. Only while no thread allocates. */
-struct call_site *call_sites_all(size_t *count);
+/* The number of sites, SITE_FIRST and those before it included, one of them, and the most frames of each. Only while no
+ * thread allocates. */
+size_t call_sites_count(void);
+struct call_site *call_sites_at(size_t index);
+unsigned call_sites_frames(void);
 
 /* Bytes that the records take. */
 size_t call_sites_bytes(void);

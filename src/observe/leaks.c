@@ -24,7 +24,7 @@ enum { SITES_IN_TEXT = 20, ROWS_IN_BRIEF = 3, BRIEF_FROM = 12 };
 struct counting {
     struct leaks *leaks;
     size_t last; /* the row that was added to last */
-    struct call_site *sites;
+    bool sites;
 };
 
 static void add_to_row(struct counting *counting, size_t block_size, size_t bytes)
@@ -70,8 +70,8 @@ static bool count_block(const cairn_area *area, void *context)
     leaks->bytes += area->size;
     leaks->asked += asked;
     if (counting->sites) {
-        counting->sites[site].blocks++;
-        counting->sites[site].bytes += asked;
+        call_sites_at(site)->blocks++;
+        call_sites_at(site)->bytes += asked;
     }
     add_to_row(counting, area->kind == CAIRN_AREA_BLOCK ? area->block_size : 0, area->size);
     return true;
@@ -93,34 +93,81 @@ void leaks_count(cairn_heap *heap, struct leaks *leaks)
 {
     struct counting counting = {.leaks = leaks};
     memset(leaks, 0, sizeof *leaks);
-    leaks->sites_known = heap->exact && call_sites_started();
-    if (leaks->sites_known) {
-        size_t count;
-        counting.sites = call_sites_all(&count);
-        for (size_t i = 0; i < count; i++) {
-            counting.sites[i].blocks = counting.sites[i].bytes = 0;
-        }
+    counting.sites = leaks->sites_known = heap->exact && call_sites_started();
+    for (size_t i = 0; counting.sites && i < call_sites_count(); i++) {
+        call_sites_at(i)->blocks = call_sites_at(i)->bytes = 0;
     }
     (void)cairn_heap_walk(heap, true, count_block, &counting);
     sort_rows(leaks);
 }
 
-/* The site that holds most, and takes its counts away so that the next call finds the next; NULL: no more. */
-static const struct call_site *next_site(struct call_site *counts)
-{
+/* ---- the order of call sites ---- */
+
+/* The sites that hold blocks, those that hold most first, in memory of the OS layer. */
+struct site_list {
+    struct call_site **site;
     size_t count;
-    struct call_site *sites = call_sites_all(&count);
-    struct call_site *most = NULL;
-    for (size_t i = SITE_UNKNOWN; i < count; i++) {
-        if (sites[i].blocks && (!most || sites[i].bytes > most->bytes)) {
-            most = &sites[i];
+    size_t mapped;
+};
+
+/* Does `site` come behind `other`? */
+static bool is_behind(const struct call_site *site, const struct call_site *other)
+{
+    return site->bytes != other->bytes ? site->bytes < other->bytes : site > other;
+}
+
+/* Sinks site[at] in the heap of site[0 .. count - 1], in which none comes behind those below it. */
+static void sink(struct call_site **site, size_t at, size_t count)
+{
+    struct call_site *moving = site[at];
+    for (size_t below = 2 * at + 1; below < count; below = 2 * at + 1) {
+        below += below + 1 < count && is_behind(site[below + 1], site[below]);
+        if (!is_behind(site[below], moving)) {
+            break;
+        }
+        site[at] = site[below];
+        at = below;
+    }
+    site[at] = moving;
+}
+
+/* Heapsort: libc's qsort may allocate. */
+static void sort_sites(struct call_site **site, size_t count)
+{
+    for (size_t at = count / 2; at > 0; at--) {
+        sink(site, at - 1, count);
+    }
+    for (size_t left = count; left > 1; left--) {
+        struct call_site *last = site[0]; /* the hindmost of all that are left */
+        site[0] = site[left - 1];
+        site[left - 1] = last;
+        sink(site, 0, left - 1);
+    }
+}
+
+static bool list_sites(struct site_list *list)
+{
+    size_t all = call_sites_count(), page = os_page_size();
+    list->count = 0;
+    list->mapped = (all * sizeof *list->site + page - 1) / page * page;
+    list->site = os->reserve(list->mapped, page);
+    if (!list->site || !os->commit(list->site, list->mapped)) {
+        return false;
+    }
+    for (size_t i = SITE_UNKNOWN; i < all; i++) {
+        if (call_sites_at(i)->blocks) {
+            list->site[list->count++] = call_sites_at(i);
         }
     }
-    if (most) {
-        *counts = *most;
-        most->blocks = 0;
+    sort_sites(list->site, list->count);
+    return true;
+}
+
+static void free_sites(const struct site_list *list)
+{
+    if (list->site) {
+        (void)os->release(list->site, list->mapped);
     }
-    return most;
 }
 
 /* ---- text ---- */
@@ -159,26 +206,35 @@ static void print_frame_text(FILE *out, const void *frame)
     fprintf(out, "(%s+0x%zx)\n", info.dli_fname, offset);
 }
 
+static void print_site_text(FILE *out, const struct call_site *site)
+{
+    fprintf(out, "    %zu block%s, %zu bytes asked for, from\n", site->blocks, plural(site->blocks), site->bytes);
+    for (unsigned f = 0; f < call_sites_frames() && site->frames[f]; f++) {
+        print_frame_text(out, site->frames[f]);
+    }
+    if (!site->frames[0]) {
+        fputs("      (unknown)\n", out);
+    }
+}
+
 static void print_sites_text(FILE *out)
 {
-    struct call_site site;
+    struct site_list list;
     size_t more = 0;
-    for (size_t i = 0; next_site(&site); i++) {
-        if (i >= SITES_IN_TEXT) {
-            more += site.blocks;
-            continue;
-        }
-        fprintf(out, "    %zu block%s, %zu bytes asked for, from\n", site.blocks, plural(site.blocks), site.bytes);
-        for (int f = 0; f < SITE_FRAMES && site.frames[f]; f++) {
-            print_frame_text(out, site.frames[f]);
-        }
-        if (!site.frames[0]) {
-            fputs("      (unknown)\n", out);
+    if (!list_sites(&list)) {
+        fputs("    (no memory for the list of call sites)\n", out);
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        if (i < SITES_IN_TEXT) {
+            print_site_text(out, list.site[i]);
+        } else {
+            more += list.site[i]->blocks;
         }
     }
     if (more) {
         fprintf(out, "    %zu more block%s from elsewhere (all are in the JSON report)\n", more, plural(more));
     }
+    free_sites(&list);
 }
 
 static void print_rows_text(FILE *out, const struct leaks *leaks, size_t most)
@@ -189,7 +245,7 @@ static void print_rows_text(FILE *out, const struct leaks *leaks, size_t most)
             fprintf(out, "    class of %zu bytes: %zu block%s, %zu bytes\n", row->block_size, row->blocks,
                     plural(row->blocks), row->bytes);
         } else {
-            fprintf(out, "    above the classes: %zu block%s, %zu bytes\n", row->blocks, plural(row->blocks),
+            fprintf(out, "    outside the pools: %zu block%s, %zu bytes\n", row->blocks, plural(row->blocks),
                     row->bytes);
         }
     }
@@ -246,17 +302,28 @@ static void print_frame_json(FILE *out, const void *frame)
     fputc('}', out);
 }
 
+static void print_site_json(FILE *out, const struct call_site *site)
+{
+    fprintf(out, "{\"blocks\": %zu, \"asked\": %zu, \"frames\": [", site->blocks, site->bytes);
+    for (unsigned f = 0; f < call_sites_frames() && site->frames[f]; f++) {
+        fputs(f ? ", " : "", out);
+        print_frame_json(out, site->frames[f]);
+    }
+    fputs("]}", out);
+}
+
+/* An array, or null if there is no memory to sort it. */
 static void print_sites_json(FILE *out)
 {
-    struct call_site site;
-    for (bool some = false; next_site(&site); some = true) {
-        fprintf(out, "%s{\"blocks\": %zu, \"asked\": %zu, \"frames\": [", some ? ", " : "", site.blocks, site.bytes);
-        for (int f = 0; f < SITE_FRAMES && site.frames[f]; f++) {
-            fputs(f ? ", " : "", out);
-            print_frame_json(out, site.frames[f]);
-        }
-        fputs("]}", out);
+    struct site_list list;
+    bool listed = list_sites(&list);
+    fputs(listed ? "[" : "null", out);
+    for (size_t i = 0; i < list.count; i++) {
+        fputs(i ? ", " : "", out);
+        print_site_json(out, list.site[i]);
     }
+    fputs(listed ? "]" : "", out);
+    free_sites(&list);
 }
 
 int leaks_print_json(cairn_heap *heap, const struct leaks *leaks, bool sites, FILE *out)
@@ -279,9 +346,8 @@ int leaks_print_json(cairn_heap *heap, const struct leaks *leaks, bool sites, FI
     }
     fputs("], \"sites\": ", out);
     if (sites && leaks->sites_known) {
-        fputc('[', out);
         print_sites_json(out);
-        fputs("]}", out);
+        fputc('}', out);
     } else {
         fputs("null}", out);
     }

@@ -23,7 +23,7 @@ struct leak_row {
 struct leaks {
     size_t blocks, bytes, asked;      /* bytes are usable; asked: the same as bytes where it is not known */
     size_t early_blocks, early_bytes; /* not in the figures above */
-    bool sites_known;                 /* call_sites_all() holds the counts of this heap, and no other's */
+    bool sites_known;                 /* call_sites_at() holds the counts of this heap, and no other's */
     size_t row_count;
     struct leak_row rows[CAIRN_CLASSES_MAX + 1]; /* only those with blocks */
 };
@@ -36,8 +36,7 @@ int leaks_print_text(cairn_heap *heap, const struct leaks *leaks, bool sites, FI
 int leaks_print_json(cairn_heap *heap, const struct leaks *leaks, bool sites, FILE *out);
 
 /* Bytes that must go back to the system when the heap is destroyed, by its own records: arenas, segments, mappings,
- * tables,
- * metadata, and the supply that it is the last to share. Memory that the caller gave is not in it. */
+ * tables, metadata, and the supply that it is the last to share. Memory that the caller gave is not in it. */
 size_t leaks_mapped(cairn_heap *heap);
 
 /* Bytes mapped by the OS layer and not released, of the whole process. */

@@ -93,7 +93,7 @@ def test_help_of_run(cairn):
     outcome = cairn("run", "--help")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == cairn("run", "-h").out == cairn("help", "run").out
-    assert len(help_options(outcome.out)) == 13
+    assert len(help_options(outcome.out)) == 15
     assert max(map(len, outcome.out.splitlines())) <= 85
 
 
@@ -159,6 +159,11 @@ def test_output_that_cannot_be_written(arguments):
     (["run", "--stats-file=/etc/passwd/x", "ls"], ["'/etc/passwd' is not a folder"]),
     (["run", "--stats-file=nothing/", "ls"], ["'nothing/' is a folder"]),
     (["run", "--stats-file=/" + "x" * 5000, "ls"], ["--stats-file", "too long"]),
+    (["run", "--leaks-file=", "ls"], ["--leaks-file", "empty"]),
+    (["run", "--leaks-file=/no-such-folder/x", "ls"], ["--leaks-file", "'/no-such-folder'"]),
+    (["run", "--leaks-file=/etc", "ls"], ["--leaks-file: '/etc' is a folder"]),
+    (["run", "--leaks-file=/" + "x" * 5000, "ls"], ["--leaks-file", "too long"]),
+    (["run", "--leaks-frames=65", "ls"], ["--leaks-frames", "'65'", "1 to 64"]),
 ])
 def test_usage_errors(cairn, arguments, parts):
     assert refused(cairn(*arguments), 125, *parts)
@@ -237,6 +242,9 @@ def test_program_not_found(run, name, parts):
 
 def test_program_not_found_after_stats(run):
     assert refused(run("--stats", "json", "ls"), 127, "--stats=json")
+    assert refused(run("--leaks", "json", "ls"), 127, "--leaks=json")
+    assert refused(run("--leaks", "fail,all", "ls"), 127, "--leaks=fail,all")
+    assert refused(run("--stats", "fail", "ls"), 127, "no program 'fail' in PATH; check the name")
 
 
 def test_message_of_a_name_with_control_bytes(run):
@@ -525,6 +533,10 @@ def test_run_inside_run(run):
     (["--stats-file=/dev/null"], {"STATS": "text", "STATS_FILE": "/dev/null"}),
     (["--stats-file", "/dev/null", "--stats=json"], {"STATS": "json", "STATS_FILE": "/dev/null"}),
     (["--stats-children"], {"STATS": "text", "STATS_CHILDREN": "1"}),
+    (["--leaks-file=/dev/null"], {"LEAKS": "text", "LEAKS_FILE": "/dev/null"}),
+    (["--leaks-file=/dev/null", "--leaks=json"], {"LEAKS": "json", "LEAKS_FILE": "/dev/null"}),
+    (["--leaks-frames=12", "--leaks-file=/dev/null"],
+     {"LEAKS": "text", "LEAKS_FILE": "/dev/null", "LEAKS_FRAMES": "12"}),
     (["--no-children"], {"CHILDREN": "0"}),
     (["--geometry=classic"], {"GEOMETRY": "classic"}),
     (["--geometry", "cpython"], {"GEOMETRY": "cpython"}),

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from conftest import CAIRN, Outcome, clean_environment, execute
+from conftest import BUILD, CAIRN, REPOSITORY, Outcome, clean_environment, execute
 
 PYTHON = "/usr/bin/python3"
 
@@ -89,7 +89,7 @@ def test_text(run, leaking):
     assert (outcome.code, outcome.out) == (7, "small\n")
     lines = outcome.err.splitlines()
     assert re.fullmatch(r"cairn: 4 blocks, \d+ bytes, still allocated at the end of leaking \(process \d+\)", lines[0])
-    assert any(re.fullmatch(r"    (class of \d+ bytes|above the classes): \d+ blocks?, \d+ bytes", line)
+    assert any(re.fullmatch(r"    (class of \d+ bytes|outside the pools): \d+ blocks?, \d+ bytes", line)
                for line in lines)
     assert any(re.fullmatch(r"      leak_small \(.*leaking\+0x[0-9a-f]+\)", line) for line in lines)
     assert re.search(r"all \d+ bytes went back to the system", lines[-1])
@@ -147,6 +147,22 @@ def test_with_statistics(tmp_path, leaking):
     assert statistics["heaps"][0]["live_blocks"] >= leaks["leaked_blocks"] == 4
 
 
+def test_heaps_without_number(run, build):
+    """Every heap of the process is in the report and is released."""
+    program = build("many_heaps.c", f"-I{REPOSITORY}/include", f"-L{BUILD}", "-lcairn", f"-Wl,-rpath,{BUILD}")
+    outcome = run("json", program, "700")
+    assert outcome.code == 7
+    report = document(outcome)
+    names = [heap["name"] for heap in report["heaps"]]
+    assert names[0] == "default" and set(names) >= {f"heap {i}" for i in range(700)}
+    holding = [heap["name"] for heap in report["heaps"] if heap["blocks"]]
+    assert sorted(holding) == ["heap 697", "heap 698", "heap 699"]
+    assert report["leaked_blocks"] == 3
+    proof = everything_went_back(report)
+    threads = proof["kept_bytes"] - proof["page_map_bytes"] - proof["call_site_bytes"]
+    assert threads <= 700 * 64, "more than the thread's own table of heaps"
+
+
 @pytest.mark.parametrize("words", ["json,fail", "json,all,fail"])
 def test_python(run, words):
     """Objects outlive the interpreter: they are shown, and where from if that is asked for, and are no leak."""
@@ -159,6 +175,8 @@ def test_python(run, words):
     assert (python["sites"] is None) == ("all" not in words)
     if python["sites"]:
         assert sum(site["blocks"] for site in python["sites"]) == python["blocks"]
+        asked = [site["asked"] for site in python["sites"]]
+        assert len(asked) > 50 and asked == sorted(asked, reverse=True), "those that hold most come first"
     everything_went_back(report)
 
 
@@ -176,3 +194,106 @@ def test_a_bad_word_is_refused(run, tmp_path, value):
     assert outcome.code == 125 and re.fullmatch(r"cairn: --leaks: [^\n]+\n", outcome.err)
     by_hand = execute([CAIRN, "run", "--", "true"], clean_environment() | {"CAIRN_LEAKS": value}, tmp_path)
     assert by_hand.code == 0 and by_hand.err.startswith(f"cairn: CAIRN_LEAKS={value} is ignored")
+
+
+# ---- the file, and the callers that are shown ----
+
+@pytest.fixture
+def leaks(tmp_path):
+    """leaks(option..., "--", command...): `cairn run` in the test's folder."""
+    return lambda *words, **how: execute([CAIRN, "run", *words], clean_environment() | how.pop("env", {}), tmp_path,
+                                         **how)
+
+
+def test_a_file_for_people(leaks, leaking, tmp_path):
+    """It implies the report, goes where the path was meant from, and what the file held goes."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/report").write_text("x" * 100000)
+    outcome = leaks("--leaks-file=out/report", "--", "sh", "-c", f"cd /; exec {leaking} small")
+    assert (outcome.code, outcome.out, outcome.err) == (7, "small\n", "")
+    lines = (tmp_path / "out/report").read_text().splitlines()
+    assert re.match(r"cairn: 4 blocks, \d+ bytes, still allocated at the end of leaking ", lines[0])
+    assert "went back to the system" in lines[-1] and not any("x" * 10 in line for line in lines)
+
+
+def test_a_file_for_programs_with_the_process_id(leaks, leaking, tmp_path):
+    outcome = leaks("--leaks=json,fail", "--leaks-file", tmp_path / "leaks-%p-%p.json", "--", leaking, "small")
+    assert (outcome.code, outcome.err) == (99, "")
+    [file] = tmp_path.glob("leaks-*")
+    report = json.loads(file.read_text())
+    assert file.name == f"leaks-{report['pid']}-{report['pid']}.json"
+    assert (report["program"], report["leaked_blocks"]) == ("leaking", 4)
+    everything_went_back(report)
+
+
+def test_a_file_by_hand(leaks, tmp_path):
+    """A relative path is meant from where the program begins, wherever it ends."""
+    outcome = leaks("--", PYTHON, "-c", "import os; os.chdir('/')", env={"CAIRN_LEAKS": "json",
+                                                                         "CAIRN_LEAKS_FILE": "report"})
+    assert (outcome.code, outcome.err) == (0, "")
+    assert json.loads((tmp_path / "report").read_text())["program"] == "python3 -c"
+
+
+@pytest.mark.parametrize("way", ["_exit", "quick_exit", "closed", "threads", "none"])
+def test_a_file_however_it_ends(leaks, leaking, tmp_path, way):
+    """Also when the program has closed stderr."""
+    outcome = leaks("--leaks=json", "--leaks-file=report", "--", leaking, way)
+    assert (outcome.code, outcome.err) == (7, "")
+    expected = {"none": 0, "threads": 4}.get(way, 1)
+    assert json.loads((tmp_path / "report").read_text())["leaked_blocks"] == expected
+
+
+def test_one_file_for_statistics_and_leaks(leaks, leaking, tmp_path):
+    """The leaks follow; neither overwrites the other, nor does an earlier run show."""
+    for _ in range(2):
+        outcome = leaks("--stats=json", "--leaks=json", "--stats-file=both", "--leaks-file=both", "--", leaking, "small")
+        assert (outcome.code, outcome.err) == (7, "")
+        statistics, report = map(json.loads, (tmp_path / "both").read_text().splitlines())
+        assert statistics["pid"] == report["pid"] and report["leaked_blocks"] == 4
+
+
+def test_a_file_that_cannot_be_written(leaks, leaking):
+    """Said before the program runs, where that can be known; else the report is not lost."""
+    outcome = leaks("--leaks-file=/nowhere/x", "--", leaking, "small")
+    assert (outcome.code, outcome.out) == (125, "") and "--leaks-file: no folder '/nowhere'" in outcome.err
+    by_hand = leaks("--", leaking, "small", env={"CAIRN_LEAKS": "fail", "CAIRN_LEAKS_FILE": "/nowhere/x"})
+    lines = by_hand.err.splitlines()
+    assert by_hand.code == 99
+    assert re.fullmatch(r"cairn: cannot write the leak report to '/nowhere/x': No such file .*; here it is", lines[0])
+    assert lines[1].startswith("cairn: 4 blocks") and "went back" in lines[-1]
+    full = leaks("--leaks-file=/dev/full", "--", leaking, "small")
+    assert (full.code, full.out) == (7, "small\n")
+    assert full.err == ("cairn: cannot write all of the leak report to '/dev/full': No space left on device "
+                        "(see CAIRN_LEAKS_FILE)\n")
+
+
+@pytest.mark.parametrize("frames, most", [(1, 1), (3, 3), (64, 5)])
+def test_frames(leaks, leaking, frames, most):
+    """So many callers and no more; chains that agree in what is kept are one site."""
+    outcome = leaks("--leaks=json", f"--leaks-frames={frames}", "--", leaking, "small")
+    sites = heap_of(document(outcome), "default")["sites"]
+    assert {site["frames"][0]["symbol"] for site in sites} == {"leak_small"}
+    assert max(len(site["frames"]) for site in sites) >= most and all(len(site["frames"]) <= frames for site in sites)
+    assert sum(site["blocks"] for site in sites) == 4
+    assert len(sites) == (1 if frames == 1 else 4)
+
+
+def test_deep_chains(leaks):
+    """Eight callers unless more are asked for, and then as many as there are."""
+    code = "import json, decimal, argparse"
+    lengths = {}
+    for frames in (8, 64):
+        option = [] if frames == 8 else [f"--leaks-frames={frames}"]
+        outcome = leaks("--leaks=json,all", *option, "--", PYTHON, "-c", code)
+        lengths[frames] = [len(site["frames"]) for site in heap_of(document(outcome), "python")["sites"]]
+    assert max(lengths[8]) == 8 and 20 < max(lengths[64]) <= 64
+
+
+@pytest.mark.parametrize("value", ["0", "65", "-1", "many", "8 ", ""])
+def test_a_bad_number_of_frames_is_refused(leaks, value):
+    outcome = leaks(f"--leaks-frames={value}", "--", "true")
+    assert outcome.code == 125 and re.fullmatch(r"cairn: --leaks-frames: [^\n]+ from 1 to 64\n", outcome.err)
+    by_hand = leaks("--", "true", env={"CAIRN_LEAKS_FRAMES": value})
+    assert by_hand.code == 0
+    wanted = f"cairn: CAIRN_LEAKS_FRAMES={value} is ignored: it must be a number from 1 to 64 (see cairn run --help)\n"
+    assert by_hand.err == (wanted if value else "")

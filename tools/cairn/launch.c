@@ -12,6 +12,21 @@
 
 #include "message.h"
 
+/* Is `word` a value that was meant for the option before it, which takes one only behind an equals sign? */
+static bool is_value_of(const char *option, const char *word)
+{
+    static const char *const values[][2] = {{"--stats", "text"}, {"--stats", "json"}, {"--leaks", "text"},
+                                            {"--leaks", "json"}, {"--leaks", "all"},  {"--leaks", "fail"}};
+    size_t length = strcspn(word, ",");
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        if (strcmp(values[i][0], option) == 0 && strlen(values[i][1]) == length &&
+            strncmp(values[i][1], word, length) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Ends the process because the program could not be found. */
 static _Noreturn void fail_not_found(const char *name, const char *before, int error)
 {
@@ -24,8 +39,8 @@ static _Noreturn void fail_not_found(const char *name, const char *before, int e
     if (error != ENOENT && error != ENOTDIR) {
         fail(EXIT_NOT_EXECUTABLE, "cannot run '%s': %s", name, strerror(error));
     }
-    if (strcmp(before, "--stats") == 0 && (strcmp(name, "json") == 0 || strcmp(name, "text") == 0)) {
-        fail(EXIT_NOT_FOUND, "no program '%s' in PATH; if the format was meant: --stats=%s", name, name);
+    if (is_value_of(before, name)) {
+        fail(EXIT_NOT_FOUND, "no program '%s' in PATH; if a value was meant: %s=%s", name, before, name);
     }
     if (strchr(name, '/') != NULL) {
         fail(EXIT_NOT_FOUND, "no program '%s'; check the path", name);

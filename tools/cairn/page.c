@@ -27,12 +27,13 @@ static const char style[] =
     "p{margin:.4rem 0}.soft,small{color:var(--soft)}code{font-family:ui-monospace,monospace;font-size:.93em}\n"
     ".scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}"
     "th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid var(--line)}td{white-space:nowrap}"
-    "th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:600;vertical-align:bottom}"
+    "th:first-child,td:first-child{text-align:left}td:first-child{white-space:normal;min-width:9rem}th{color:var(--"
+    "soft);font-weight:600;vertical-align:bottom}"
     ".best{color:var(--best);font-weight:600}.bad{text-align:left;white-space:normal}\n"
     ".plot svg{width:100%;height:auto;display:block}\n"
     ".heaps{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:1rem}"
     ".heap{background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.7rem}"
-    ".heap h3{font-size:1rem;margin:0 0 .3rem}.heap canvas{width:100%;height:auto;display:block;"
+    ".heap h3{font-size:1rem;margin:0 0 .3rem;overflow-wrap:anywhere}.heap canvas{width:100%;height:auto;display:block;"
     "image-rendering:pixelated;margin:.15rem 0 .5rem}\n"
     ".key span{display:inline-block;width:.9em;height:.9em;border-radius:2px;margin:0 .35em 0 1em;"
     "vertical-align:-.08em}.key span:first-child{margin-left:0}\n"
@@ -69,6 +70,19 @@ static void put_text(FILE *out, const char *text)
         default:
             fputc((unsigned char)*text < ' ' ? ' ' : *text, out);
         }
+    }
+}
+
+/* A policy's name, which may break behind a comma. */
+static void put_name(FILE *out, const char *name)
+{
+    while (*name != '\0') {
+        size_t length = strcspn(name, ",") + 1;
+        char *part = text_of("%.*s", (int)length, name);
+        put_text(out, part);
+        name += strlen(part);
+        fputs(*name != '\0' && *name != ' ' ? "<wbr>" : "", out);
+        free(part);
     }
 }
 
@@ -147,14 +161,14 @@ static void put_words(FILE *out, const struct play *plays, size_t count)
         return;
     }
     fputs("<p>Least memory at its peak: <strong>", out);
-    put_text(out, least->policy.name);
+    put_name(out, least->policy.name);
     fprintf(out, "</strong> with %s (most: ", results_bytes(least_text, (uint64_t)value_of(least, LEAST_RESIDENT)));
-    put_text(out, most->policy.name);
+    put_name(out, most->policy.name);
     fprintf(out, ", %s). Least external fragmentation on average: <strong>",
             results_bytes(most_text, (uint64_t)value_of(most, LEAST_RESIDENT)));
-    put_text(out, tidiest->policy.name);
+    put_name(out, tidiest->policy.name);
     fprintf(out, "</strong>, %.1f%%. Least time: <strong>", 100 * value_of(tidiest, LEAST_EXTERNAL));
-    put_text(out, fastest->policy.name);
+    put_name(out, fastest->policy.name);
     fprintf(out, "</strong>, %.3f s.</p>\n", value_of(fastest, LEAST_TIME));
 }
 
@@ -171,7 +185,7 @@ static void put_row(FILE *out, const struct play *play, const struct play *const
     char text[64], bytes[32];
     results_figures(play, &figures);
     fputs("<tr><td>", out);
-    put_text(out, play->policy.name);
+    put_name(out, play->policy.name);
     fputs("</td>", out);
     if (!good(play)) {
         fputs("<td class=\"bad\" colspan=\"8\">failed: ", out);
@@ -264,7 +278,7 @@ static void put_pictures(FILE *out, const struct play *plays, size_t count)
             continue;
         }
         fputs("<div class=\"heap\"><h3>", out);
-        put_text(out, plays[i].policy.name);
+        put_name(out, plays[i].policy.name);
         fputs("</h3>\n", out);
         put_picture(out, "at the peak", &plays[i].peak);
         put_picture(out, "at the end", &plays[i].end);
@@ -277,8 +291,9 @@ static void put_pictures(FILE *out, const struct play *plays, size_t count)
 
 static const char notes[] =
     "<h2>How to read this</h2>\n<dl>\n"
-    "<dt>policy</dt><dd>A geometry of Cairn's pools (requests no pool serves go to a hole, by best fit); <em>no "
-    "pools</em>: every request is served from a hole by the fit named; or another allocator, preloaded.</dd>\n"
+    "<dt>policy</dt><dd>A geometry of Cairn's pools, a name or fields as <code>cairn run --geometry</code> takes them "
+    "(requests no pool serves go to a hole, by best fit if no other is named); <em>no pools</em>: every request is "
+    "served from a hole by the fit named; or another allocator, preloaded.</dd>\n"
     "<dt>time</dt><dd>of the requests played one after the other as fast as they go, with a check of the contents of "
     "every block; not the time of the program.</dd>\n"
     "<dt>resident</dt><dd>physical memory of the allocator, its own records included. Every block is written to, a "

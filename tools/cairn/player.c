@@ -616,10 +616,11 @@ static void stop_here(struct player *player)
 static bool begin_heaps(struct player *player)
 {
     const struct play *play = player->play;
+    char error[120];
     cairn_geometry geometry;
     cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
-    if (cairn_geometry_preset(play->policy.geometry, &geometry) != 0) {
-        fault(player, "unknown geometry %s", play->policy.geometry);
+    if (cairn_geometry_parse(play->policy.geometry, &geometry, error, sizeof error) != 0) {
+        fault(player, "geometry: %s", error);
         return false;
     }
     options.geometry = &geometry;

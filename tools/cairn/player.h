@@ -21,13 +21,18 @@
 
 enum verify { VERIFY_OFF, VERIFY_ENDS, VERIFY_FULL };
 
+enum {
+    GEOMETRY_TEXT = 160,             /* a geometry as it is written, with its zero */
+    POLICY_NAME = GEOMETRY_TEXT + 32 /* with the words around it */
+};
+
 enum { SAMPLES_MAX = 512, PICTURE_COLUMNS = 128, PICTURE_ROWS = 64, PICTURE_CELLS = PICTURE_COLUMNS * PICTURE_ROWS };
 
 /* How it is played. */
 struct policy {
-    char name[64];
-    bool heap; /* on private heaps of Cairn; false: on malloc, of `library` or of the C library */
-    char geometry[16];
+    char name[POLICY_NAME];
+    bool heap;                    /* on private heaps of Cairn; false: on malloc, of `library` or of the C library */
+    char geometry[GEOMETRY_TEXT]; /* as cairn_geometry_parse() reads it */
     cairn_fit fit;
     bool no_pools;
     char library[PATH_MAX]; /* preloaded; "": none */

@@ -5,6 +5,7 @@
 
 #include "policies.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,14 +31,20 @@ static const struct {
 
 enum { PACKAGED = sizeof packaged / sizeof packaged[0] };
 
-static struct policy *add(struct policies *policies)
+/* Adds a policy unless there is one of its kind and name. */
+static void add(struct policies *policies, const struct policy *policy)
 {
+    for (size_t i = 0; i < policies->count; i++) {
+        const struct policy *other = &policies->policy[i];
+        if (other->heap == policy->heap && strcmp(other->name, policy->name) == 0 &&
+            strcmp(other->library, policy->library) == 0) {
+            return;
+        }
+    }
     if (policies->count == POLICIES_MAX) {
         fail(EXIT_CAIRN, "more than %d policies at once; leave some out", POLICIES_MAX);
     }
-    struct policy *policy = &policies->policy[policies->count++];
-    memset(policy, 0, sizeof *policy);
-    return policy;
+    policies->policy[policies->count++] = *policy;
 }
 
 /* Takes the next word off a list; NULL at its end. */
@@ -71,34 +78,137 @@ static size_t read_list(const char *option, const char *list, const char *const 
     return count;
 }
 
-static void add_heap(struct policies *policies, size_t fit, size_t geometry, bool no_pools)
+static void add_heap(struct policies *policies, size_t fit, const char *geometry, bool no_pools)
 {
-    struct policy *policy = add(policies);
-    policy->heap = true;
-    policy->fit = (cairn_fit)((int)CAIRN_FIT_BEST + (int)fit);
-    policy->no_pools = no_pools;
-    strcpy(policy->geometry, geometry_names[geometry]);
+    struct policy policy = {.heap = true, .no_pools = no_pools};
+    policy.fit = (cairn_fit)((int)CAIRN_FIT_BEST + (int)fit);
+    snprintf(policy.geometry, sizeof policy.geometry, "%s", geometry);
     if (no_pools) {
-        snprintf(policy->name, sizeof policy->name, "no pools, %s fit", fit_names[fit]);
+        snprintf(policy.name, sizeof policy.name, "no pools, %s fit", fit_names[fit]);
     } else if (fit == 0) {
-        snprintf(policy->name, sizeof policy->name, "%s", geometry_names[geometry]);
+        snprintf(policy.name, sizeof policy.name, "%s", policy.geometry);
     } else {
-        snprintf(policy->name, sizeof policy->name, "%s, %s fit", geometry_names[geometry], fit_names[fit]);
+        snprintf(policy.name, sizeof policy.name, "%s, %s fit", policy.geometry, fit_names[fit]);
+    }
+    add(policies, &policy);
+}
+
+/* ---- geometries ---- */
+
+struct geometries {
+    size_t count;
+    char text[POLICIES_MAX][GEOMETRY_TEXT];
+};
+
+static bool is_preset(const char *word, size_t length)
+{
+    for (size_t i = 0; geometry_names[i] != NULL; i++) {
+        if (strlen(geometry_names[i]) == length && strncmp(geometry_names[i], word, length) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static _Noreturn void refuse_name(const char *word, size_t length)
+{
+    static const char valid[] = "default, cpython, classic, or fields such as arena=1M,pool=16K";
+    char *name = text_of("%.*s", (int)length, word);
+    const char *nearest = nearest_name(name, geometry_names, sizeof geometry_names / sizeof geometry_names[0] - 1);
+    if (nearest != NULL) {
+        fail(EXIT_CAIRN, "--geometry: unknown geometry '%s', did you mean %s? Valid: %s", name, nearest, valid);
+    }
+    fail(EXIT_CAIRN, "--geometry: unknown geometry '%s'; valid: %s", name, valid);
+}
+
+static void add_geometry(struct geometries *geometries, const char *text, size_t length)
+{
+    char error[240];
+    cairn_geometry geometry;
+    if (length >= GEOMETRY_TEXT) {
+        fail(EXIT_CAIRN, "--geometry: '%.40s...' is longer than %d bytes; write it shorter", text, GEOMETRY_TEXT - 1);
+    }
+    if (geometries->count == POLICIES_MAX) {
+        fail(EXIT_CAIRN, "--geometry: more than %d at once; leave some out", POLICIES_MAX);
+    }
+    char *copy = geometries->text[geometries->count++];
+    snprintf(copy, GEOMETRY_TEXT, "%.*s", (int)length, text);
+    if (cairn_geometry_parse(copy, &geometry, error, sizeof error) != 0) {
+        bool plain = strchr(copy, ',') == NULL;
+        fail(EXIT_CAIRN, plain ? "--geometry: %s%s" : "--geometry: in '%s': %s", plain ? "" : copy, error);
+    }
+}
+
+/* Has the field that `word` sets a value in text[0 .. length - 1] already? */
+static bool has_field(const char *text, size_t length, const char *word)
+{
+    size_t name = strcspn(word, "=,/;") + 1;
+    for (const char *at = text; at < text + length; at += strcspn(at, ",") + 1) {
+        if (word[name - 1] == '=' && strncmp(at, word, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Reads one part of the list: the names of presets, each a geometry, and between them fields, together one. */
+static void read_part(struct geometries *geometries, const char *part, size_t size)
+{
+    const char *fields = NULL; /* where a geometry of one's own began */
+    for (const char *word = part; word <= part + size;) {
+        size_t length = strcspn(word, ",/;");
+        bool preset = is_preset(word, length);
+        if (fields != NULL && preset) {
+            add_geometry(geometries, fields, (size_t)(word - 1 - fields));
+            fields = NULL;
+        }
+        if (preset) {
+            add_geometry(geometries, word, length);
+        } else if (fields == NULL && memchr(word, '=', length) == NULL) {
+            refuse_name(word, length);
+        } else if (fields == NULL) {
+            fields = word;
+        } else if (has_field(fields, (size_t)(word - fields), word)) {
+            fail(EXIT_CAIRN, "--geometry: '%.*s' is the second of its kind in '%.*s'; to part geometries, write A/B",
+                 (int)length, word, (int)size, part);
+        }
+        word += length + 1;
+    }
+    if (fields != NULL) {
+        add_geometry(geometries, fields, (size_t)(part + size - fields));
+    }
+}
+
+static void read_geometries(struct geometries *geometries, const char *list)
+{
+    geometries->count = 0;
+    for (;;) {
+        size_t length = strcspn(list, "/;");
+        read_part(geometries, list, length);
+        if (list[length] == '\0') {
+            return;
+        }
+        list += length + 1;
     }
 }
 
 void policies_add_heaps(struct policies *policies, const char *fits, const char *geometries, const char *pools)
 {
-    size_t fit[8], geometry[8], pool[8];
+    static struct geometries geometry;
+    size_t fit[8], pool[8];
     size_t fit_count = read_list("--fit", fits != NULL ? fits : "best", fit_names, fit);
-    size_t geometry_count = read_list("--geometry", geometries != NULL ? geometries : "default", geometry_names,
-                                      geometry);
     size_t pool_count = read_list("--pools", pools != NULL ? pools : "on", pools_names, pool);
+    read_geometries(&geometry, geometries != NULL ? geometries : "default");
+    if (geometries != NULL && pool_count == 1 && pool[0] == 1) {
+        fail(EXIT_CAIRN,
+             "--geometry and --pools=off exclude each other: a heap without pools has no geometry; drop one, or write "
+             "--pools=on,off");
+    }
     for (size_t p = 0; p < pool_count; p++) {
         bool no_pools = pool[p] == 1;
-        for (size_t g = 0; g < (no_pools ? 1 : geometry_count); g++) {
+        for (size_t g = 0; g < (no_pools ? 1 : geometry.count); g++) {
             for (size_t f = 0; f < fit_count; f++) {
-                add_heap(policies, fit[f], no_pools ? 0 : geometry[g], no_pools);
+                add_heap(policies, fit[f], no_pools ? "default" : geometry.text[g], no_pools);
             }
         }
     }
@@ -130,20 +240,25 @@ static bool find_packaged(char path[PATH_MAX], size_t index)
 
 static void add_glibc(struct policies *policies)
 {
-    strcpy(add(policies)->name, "glibc");
+    struct policy policy = {.name = "glibc"};
+    add(policies, &policy);
 }
 
 static void add_library(struct policies *policies, const char *name, const char *path)
 {
-    struct policy *policy = add(policies);
-    snprintf(policy->name, sizeof policy->name, "%s", name);
-    snprintf(policy->library, sizeof policy->library, "%s", path);
+    struct policy policy = {.heap = false};
+    snprintf(policy.name, sizeof policy.name, "%s", name);
+    snprintf(policy.library, sizeof policy.library, "%s", path);
+    add(policies, &policy);
 }
 
 static void add_path(struct policies *policies, const char *path)
 {
     char absolute[PATH_MAX];
-    if (realpath(path, absolute) == NULL || !is_shared_object(absolute)) {
+    if (realpath(path, absolute) == NULL) {
+        fail(EXIT_CAIRN, "--allocator: cannot read '%s': %s; check the path", path, strerror(errno));
+    }
+    if (!is_shared_object(absolute)) {
         fail(EXIT_CAIRN, "--allocator: '%s' is no shared library; name one such as /usr/lib/libmimalloc.so", path);
     }
     if (strpbrk(absolute, ": \t\n$") != NULL) {

@@ -18,8 +18,10 @@ struct policies {
     size_t count;
 };
 
-/* Adds every combination of comma-separated lists: fits, geometries, pools on or off. NULL: the default. Without pools
- * the geometry means nothing, so each fit is added once. Ends the process with a line about a word that is unknown. */
+/* Adds every combination of lists: fits and pools (on, off), with commas between; and geometries, parted by '/' or ';'.
+ * A geometry of one's own has commas in it ("arena=2M,pool=32K"); beside a preset's name a comma parts geometries too, as
+ * no name is a field. NULL: the default. Without pools the geometry means nothing, so each fit is added once; a policy
+ * that is there already is not added again. Ends the process with a line about a word or a value that is wrong. */
 void policies_add_heaps(struct policies *policies, const char *fits, const char *geometries, const char *pools);
 
 /* Adds allocators: "glibc", the name of one that Debian packages (found where its libraries are), or the path of a

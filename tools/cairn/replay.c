@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,7 +20,16 @@
 #include "results.h"
 #include "usage.h"
 
-enum { EXIT_PLAY_FAILED = 1, BAR_WIDTH = 30, BAR_AFTER_MS = 700 };
+enum { EXIT_PLAY_FAILED = 1 };
+
+enum {
+    BAR_AFTER_MS = 700,
+    BAR_WIDTH = 30,  /* cells */
+    BAR_NARROW = 10, /* in a narrow terminal */
+    BAR_WORDS = 10,  /* columns for brackets, per cent and spaces, and one that stays free */
+    COLUMNS = 80,    /* of a terminal that does not say */
+    COLUMNS_OF_WIDE = 60,
+};
 
 void replay_help(void)
 {
@@ -27,9 +37,10 @@ void replay_help(void)
          "Plays the requests that 'cairn record' wrote to FILE under one or more policies, checks the\n"
          "contents of every block, and compares time, memory and fragmentation.\n"
          "\n"
-         "Policies (lists with commas; every combination is played):\n"
+         "Policies (lists with commas, or the option once more; every combination is played):\n"
          "  --fit=LIST         which hole serves a request no pool serves: best, first, next, worst\n"
-         "  --geometry=LIST    geometry of the heaps: default, cpython, classic\n"
+         "  --geometry=LIST    geometry of the heaps: default, cpython, classic, or one's own as for\n"
+         "                     'cairn run', parted by /: classic/arena=2M,pool=32K/arena=4M\n"
          "  --pools=LIST       on, off (off: every request is served from a hole)\n"
          "  --allocator=LIST   other allocators to compare with: glibc, mimalloc, jemalloc, tcmalloc, or\n"
          "                     the path of a library to preload\n"
@@ -49,9 +60,9 @@ void replay_help(void)
 /* ---- the bar ---- */
 
 static struct {
-    bool shown;
-    uint64_t started_ms;
-    size_t index, count;
+    char shown[256];     /* the line as it is on the terminal; "": none */
+    uint64_t started_ms; /* 0: not yet */
+    size_t index, count; /* of the play */
 } bar;
 
 static uint64_t now_ms(void)
@@ -61,28 +72,59 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static void show_bar(const struct play *play)
+static int terminal_columns(void)
 {
-    if (!isatty(STDERR_FILENO) || now_ms() - bar.started_ms < BAR_AFTER_MS) {
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : COLUMNS;
+}
+
+/* Shows how much is done, if stderr is a terminal and it takes long. The line is never as wide as the terminal. */
+static void show_bar(double share, const char *what)
+{
+    if (bar.started_ms == 0) {
+        bar.started_ms = now_ms();
+    }
+    if (now_ms() - bar.started_ms < BAR_AFTER_MS || !isatty(STDERR_FILENO)) {
         return;
     }
+    int columns = terminal_columns();
+    int width = columns >= COLUMNS_OF_WIDE ? BAR_WIDTH : BAR_NARROW;
+    int room = columns - width - BAR_WORDS;
+    int done = (int)(share * width);
+    char line[sizeof bar.shown];
+    snprintf(line, sizeof line, "\r[%.*s%*s] %3.0f%%  %.*s\033[K", done, "##############################", width - done,
+             "", 100 * share, room > 0 ? room : 0, what);
+    if (strcmp(line, bar.shown) != 0) {
+        strcpy(bar.shown, line);
+        fputs(line, stderr);
+    }
+}
+
+static void show_play(const struct play *play)
+{
     double share = play->events > 0 ? (double)atomic_load(&play->progress) / (double)play->events : 1;
-    double whole = ((double)bar.index + share) / (double)bar.count;
-    char line[BAR_WIDTH + 1];
-    int done = (int)(whole * BAR_WIDTH);
-    memset(line, ' ', BAR_WIDTH);
-    memset(line, '#', (size_t)(done < BAR_WIDTH ? done : BAR_WIDTH));
-    line[BAR_WIDTH] = '\0';
-    fprintf(stderr, "\r[%s] %3.0f%%  %-30.30s", line, 100 * whole, play->policy.name);
-    bar.shown = true;
+    show_bar(((double)bar.index + share) / (double)bar.count, play->policy.name);
 }
 
 static void clear_bar(void)
 {
-    if (bar.shown) {
+    if (bar.shown[0] != '\0') {
         fputs("\r\033[K", stderr);
-        bar.shown = false;
+        bar.shown[0] = '\0';
     }
+}
+
+static void show_reading(size_t done, size_t size)
+{
+    show_bar((double)done / (double)size, "reading");
+    if (done == size) {
+        clear_bar();
+    }
+}
+
+void replay_survey(struct survey *survey, const char *command, const char *path)
+{
+    survey_read(survey, command, path, show_reading);
 }
 
 /* ---- playing ---- */
@@ -98,7 +140,6 @@ struct play *replay_all(const char *path, const struct survey *survey, const str
     if (realpath(path, absolute) == NULL) {
         fail(EXIT_CAIRN, "cannot read '%s': %s", path, strerror(errno));
     }
-    bar.started_ms = now_ms();
     bar.count = policies->count;
     for (size_t i = 0; i < policies->count; i++) {
         struct play *play = &plays[i];
@@ -112,7 +153,7 @@ struct play *replay_all(const char *path, const struct survey *survey, const str
         play->peak_event = survey->peak_event;
         play->objects = survey->objects;
         bar.index = i;
-        play_run(play, show_bar);
+        play_run(play, show_play);
     }
     clear_bar();
     return plays;
@@ -138,7 +179,8 @@ size_t replay_complain(const struct play *plays, size_t count)
 enum form { FORM_TABLE, FORM_CSV, FORM_JSON };
 
 struct replay_options {
-    const char *fits, *geometries, *pools, *allocators, *plot;
+    char *fits, *geometries, *pools, *allocators; /* lists; NULL: not given */
+    const char *plot;
     struct replay_wish wish;
     enum form form;
     bool help;
@@ -176,6 +218,10 @@ static void check_plot(const char *path)
     if (dot == NULL || (strcmp(dot, ".svg") != 0 && strcmp(dot, ".png") != 0)) {
         fail(EXIT_CAIRN, "--plot: '%s' is neither .svg nor .png; name such a file", path);
     }
+    if (!plot_possible()) {
+        fail(EXIT_CAIRN, "--plot: gnuplot is not installed; on Debian: apt-get install gnuplot-nox");
+    }
+    usage_check_output("--plot", path);
 }
 
 static void take_option(struct replay_options *options, int answer)
@@ -183,16 +229,16 @@ static void take_option(struct replay_options *options, int answer)
     static const char *const modes[] = {"off", "ends", "full", NULL};
     switch (answer) {
     case OPTION_FIT:
-        options->fits = optarg;
+        usage_add_to_list(&options->fits, optarg, ',');
         break;
     case OPTION_GEOMETRY:
-        options->geometries = optarg;
+        usage_add_to_list(&options->geometries, optarg, '/');
         break;
     case OPTION_POOLS:
-        options->pools = optarg;
+        usage_add_to_list(&options->pools, optarg, ',');
         break;
     case OPTION_ALLOCATOR:
-        options->allocators = optarg;
+        usage_add_to_list(&options->allocators, optarg, ',');
         break;
     case OPTION_THREADS:
         options->wish.threads = true;
@@ -211,7 +257,6 @@ static void take_option(struct replay_options *options, int answer)
         options->form = answer == OPTION_CSV ? FORM_CSV : FORM_JSON;
         break;
     case OPTION_PLOT:
-        check_plot(optarg);
         options->plot = optarg;
         break;
     default:
@@ -257,10 +302,10 @@ static int replay_file(const struct replay_options *options, const char *path)
     struct survey survey;
     policies_add_heaps(&policies, options->fits, options->geometries, options->pools);
     policies_add_allocators(&policies, options->allocators);
-    if (options->plot != NULL && !plot_possible()) {
-        fail(EXIT_CAIRN, "--plot: gnuplot is not installed; on Debian: apt-get install gnuplot-nox");
+    if (options->plot != NULL) {
+        check_plot(options->plot);
     }
-    survey_read(&survey, "replay", path);
+    replay_survey(&survey, "replay", path);
     struct play *plays = replay_all(path, &survey, &policies, &options->wish);
     print_results(options, &survey, plays, policies.count);
     int status = finish_output();

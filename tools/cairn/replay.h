@@ -18,6 +18,9 @@ struct replay_wish {
     bool paced;   /* not faster than recorded */
 };
 
+/* survey_read() with a bar on stderr, if that is a terminal and it takes long. */
+void replay_survey(struct survey *survey, const char *command, const char *path);
+
 /* Plays each policy in a process of its own, one after the other, with a bar on stderr if that is a terminal. Returns
  * one play for each (the caller frees them). */
 struct play *replay_all(const char *path, const struct survey *survey, const struct policies *policies,

@@ -80,7 +80,7 @@ static void print_row(FILE *out, const struct play *play, size_t width)
     if (figures.searches >= 0) {
         snprintf(searches, sizeof searches, "%.1f", figures.searches);
     }
-    fprintf(out, "%-*s  %8.3f  %6.1f  %10s  %10s %5.1f%%  %5.1f%%  %6.1f%%  %8s\n", (int)width, play->policy.name,
+    fprintf(out, "%-*s  %8.3f  %6.1f  %10s  %10s %5.1f%%  %5.1f%%  %7.1f%%  %8s\n", (int)width, play->policy.name,
             figures.seconds, figures.rate / 1e6, results_bytes(peak, figures.peak_resident),
             results_bytes(external, figures.external_peak), 100 * figures.external_at_peak, 100 * figures.external_mean,
             100 * figures.internal_mean, searches);
@@ -102,9 +102,9 @@ void results_print(FILE *out, const struct survey *survey, const struct play *pl
             survey->allocations, survey->resizes, survey->frees, survey->threads, survey->threads == 1 ? "" : "s",
             (double)survey->duration_us / 1e6, results_bytes(peak, survey->peak_bytes),
             results_bytes(end, survey->end_bytes));
-    fprintf(out, "%-*s  %8s  %6s  %10s  %17s  %6s  %7s  %8s\n", (int)width, "", "", "", "peak", "external frag.", "",
+    fprintf(out, "%-*s  %8s  %6s  %10s  %17s  %6s  %8s  %8s\n", (int)width, "", "", "", "peak", "external frag.", "",
             "internal", "searches");
-    fprintf(out, "%-*s  %8s  %6s  %10s  %10s %6s  %6s  %7s  %8s\n", (int)width, "policy", "time s", "Mreq/s",
+    fprintf(out, "%-*s  %8s  %6s  %10s  %10s %6s  %6s  %8s  %8s\n", (int)width, "policy", "time s", "Mreq/s",
             "resident", "most", "atpeak", "mean", "mean", "/request");
     for (size_t i = 0; i < count; i++) {
         print_row(out, &plays[i], width);
@@ -136,8 +136,9 @@ void results_print_csv(FILE *out, const struct play *plays, size_t count)
         struct figures figures;
         results_figures(play, &figures);
         print_csv_text(out, policy->name);
-        fprintf(out, ",%s,%s,%s,%s,", policy->heap ? "heap" : "malloc", policy->heap ? policy->geometry : "",
-                policy->heap ? results_fit_name(policy->fit) : "",
+        fprintf(out, ",%s,", policy->heap ? "heap" : "malloc");
+        print_csv_text(out, policy->heap ? policy->geometry : "");
+        fprintf(out, ",%s,%s,", policy->heap ? results_fit_name(policy->fit) : "",
                 !policy->heap      ? ""
                 : policy->no_pools ? "off"
                                    : "on");
@@ -193,8 +194,10 @@ static void print_json_play(FILE *out, const struct play *play)
     fputs("{\"policy\": ", out);
     print_json_text(out, policy->name);
     if (policy->heap) {
-        fprintf(out, ", \"kind\": \"heap\", \"geometry\": \"%s\", \"fit\": \"%s\", \"pools\": %s", policy->geometry,
-                results_fit_name(policy->fit), policy->no_pools ? "false" : "true");
+        fputs(", \"kind\": \"heap\", \"geometry\": ", out);
+        print_json_text(out, policy->geometry);
+        fprintf(out, ", \"fit\": \"%s\", \"pools\": %s", results_fit_name(policy->fit),
+                policy->no_pools ? "false" : "true");
     } else {
         fputs(", \"kind\": \"malloc\", \"library\": ", out);
         print_json_text(out, policy->library);

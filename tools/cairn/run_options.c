@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The Cairn authors */
 
 /* run_options.c: see run_options.h. Values are put into the form that src/heap/options.h documents (sizes as bytes,
- * the stats file as an absolute path), so that the library sees nothing it could refuse. Strings made here live until
+ * the reports' files as absolute paths), so that the library sees nothing it could refuse. Strings made here live until
  * the exec. Single-threaded. */
 
 #include "run_options.h"
@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "cairn.h"
+#include "heap/options.h"
 #include "message.h"
 
 struct run_option {
@@ -170,6 +171,25 @@ static const char *check_stats_file(const char *value)
     return value;
 }
 
+static const char *check_leaks_file(const char *value)
+{
+    if (value[0] == '\0') {
+        fail(EXIT_CAIRN, "--leaks-file: the path is empty; name a file, such as leaks-%%p.txt");
+    }
+    return value;
+}
+
+static const char *check_leaks_frames(const char *value)
+{
+    uint64_t number = 0;
+    const char *rest = "";
+
+    if (!read_number(value, &number, &rest) || rest[0] != '\0' || number < 1 || number > LEAKS_FRAMES_MAX) {
+        fail(EXIT_CAIRN, "--leaks-frames: bad number '%s'; give a whole number from 1 to %d", value, LEAKS_FRAMES_MAX);
+    }
+    return text_of("%" PRIu64, number);
+}
+
 /* ---- the table ---- */
 
 /* Options in the order help shows them; indexes are the RUN_ values. */
@@ -184,6 +204,11 @@ static const struct run_option table[RUN_OPTION_COUNT] = {
         {"leaks", optional_argument, "[=WORDS]", "CAIRN_LEAKS", "text", check_leaks,
          "report at exit what is still allocated; WORDS,\njoined by commas: json, all (also where Python's\nobjects "
          "come from), fail (end with status\n99)"},
+    [RUN_LEAKS_FILE] = {"leaks-file", required_argument, "=PATH", "CAIRN_LEAKS_FILE", NULL, check_leaks_file,
+                        "write that report to PATH instead of stderr;\n%p in it becomes the process id;\nimplies "
+                        "--leaks"},
+    [RUN_LEAKS_FRAMES] = {"leaks-frames", required_argument, "=N", "CAIRN_LEAKS_FRAMES", NULL, check_leaks_frames,
+                          "callers that are shown of each block, 1 to 64\n(the default is 8); implies --leaks"},
     [RUN_NO_CHILDREN] = {"no-children", no_argument, "", "CAIRN_CHILDREN", "0", NULL,
                          "programs that PROGRAM starts run without\nCairn"},
     [RUN_GEOMETRY] = {"geometry", required_argument, "=GEOMETRY", "CAIRN_GEOMETRY", NULL, check_geometry,
@@ -293,7 +318,7 @@ int run_options_read(struct run_options *options, int count, char **arguments)
 /* ---- checking ---- */
 
 /* Replaces every %p by this process's id, which the exec keeps. */
-static void expand_path(const char *path, char expanded[PATH_MAX])
+static void expand_path(const char *option, const char *path, char expanded[PATH_MAX])
 {
     size_t length = 0;
 
@@ -306,13 +331,13 @@ static void expand_path(const char *path, char expanded[PATH_MAX])
         }
     }
     if (length >= PATH_MAX) {
-        fail(EXIT_CAIRN, "--stats-file: the path '%.60s...' is too long", path);
+        fail(EXIT_CAIRN, "--%s: the path '%.60s...' is too long", option, path);
     }
     expanded[length] = '\0';
 }
 
 /* Checks that the folder of `file` can take a new file. Changes `file`. */
-static void check_folder(char *file)
+static void check_folder(const char *option, char *file)
 {
     char *slash = strrchr(file, '/');
     const char *folder = file;
@@ -326,31 +351,31 @@ static void check_folder(char *file)
         *slash = '\0';
     }
     if (stat(folder, &status) != 0) {
-        fail(EXIT_CAIRN, "--stats-file: no folder '%s' (%s); make it first", folder, strerror(errno));
+        fail(EXIT_CAIRN, "--%s: no folder '%s' (%s); make it first", option, folder, strerror(errno));
     }
     if (!S_ISDIR(status.st_mode)) {
-        fail(EXIT_CAIRN, "--stats-file: '%s' is not a folder; name a file in one", folder);
+        fail(EXIT_CAIRN, "--%s: '%s' is not a folder; name a file in one", option, folder);
     }
     if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0) {
-        fail(EXIT_CAIRN, "--stats-file: cannot write in '%s': %s; choose another folder", folder, strerror(errno));
+        fail(EXIT_CAIRN, "--%s: cannot write in '%s': %s; choose another folder", option, folder, strerror(errno));
     }
 }
 
-static void check_writable(const char *path)
+static void check_writable(const char *option, const char *path)
 {
     char file[PATH_MAX];
     struct stat status;
 
-    expand_path(path, file);
+    expand_path(option, path, file);
     if (stat(file, &status) != 0) {
         if (file[strlen(file) - 1] == '/') {
-            fail(EXIT_CAIRN, "--stats-file: '%s' is a folder; name a file in it", file);
+            fail(EXIT_CAIRN, "--%s: '%s' is a folder; name a file in it", option, file);
         }
-        check_folder(file);
+        check_folder(option, file);
     } else if (S_ISDIR(status.st_mode)) {
-        fail(EXIT_CAIRN, "--stats-file: '%s' is a folder; name a file in it", file);
+        fail(EXIT_CAIRN, "--%s: '%s' is a folder; name a file in it", option, file);
     } else if (faccessat(AT_FDCWD, file, W_OK, AT_EACCESS) != 0) {
-        fail(EXIT_CAIRN, "--stats-file: cannot write '%s': %s; choose another file", file, strerror(errno));
+        fail(EXIT_CAIRN, "--%s: cannot write '%s': %s; choose another file", option, file, strerror(errno));
     }
 }
 
@@ -408,6 +433,27 @@ static void empty_file(const char *path)
     }
 }
 
+/* An option is implied if it is given neither here nor by the environment. */
+static void imply(struct run_options *options, int option)
+{
+    if (options->values[option] == NULL && inherited(option) == NULL) {
+        options->values[option] = table[option].fixed;
+    }
+}
+
+static void check_leaks_options(struct run_options *options)
+{
+    const char *file = options->values[RUN_LEAKS_FILE];
+
+    if (file != NULL) {
+        check_writable("leaks-file", file);
+        options->values[RUN_LEAKS_FILE] = absolute_path(file);
+    }
+    if (file != NULL || options->values[RUN_LEAKS_FRAMES] != NULL) {
+        imply(options, RUN_LEAKS);
+    }
+}
+
 void run_options_check(struct run_options *options)
 {
     const char *file = options->values[RUN_STATS_FILE];
@@ -422,15 +468,16 @@ void run_options_check(struct run_options *options)
              "--geometry and --pools=off exclude each other: a heap without pools has no geometry; drop one");
     }
     if (file != NULL) {
-        check_writable(file);
+        check_writable("stats-file", file);
         if (children_print(options) && strstr(file, "%p") == NULL) {
             empty_file(file);
         }
         options->values[RUN_STATS_FILE] = absolute_path(file);
     }
-    if ((file != NULL || children) && options->values[RUN_STATS] == NULL && inherited(RUN_STATS) == NULL) {
-        options->values[RUN_STATS] = table[RUN_STATS].fixed;
+    if (file != NULL || children) {
+        imply(options, RUN_STATS);
     }
+    check_leaks_options(options);
 }
 
 void run_options_set(const struct run_options *options, void (*set)(const char *name, const char *value))

@@ -14,6 +14,8 @@ enum {
     RUN_STATS_FILE,
     RUN_STATS_CHILDREN,
     RUN_LEAKS,
+    RUN_LEAKS_FILE,
+    RUN_LEAKS_FRAMES,
     RUN_NO_CHILDREN,
     RUN_GEOMETRY,
     RUN_FIT,
@@ -35,7 +37,7 @@ struct run_options {
  * process with a line for an unknown option or a value out of range. */
 int run_options_read(struct run_options *options, int count, char **arguments);
 
-/* Checks the options against each other and the stats file against the file system, and completes what they imply.
+/* Checks the options against each other and the reports' files against the file system, and completes what they imply.
  * Ends the process with a line if they do not fit. */
 void run_options_check(struct run_options *options);
 

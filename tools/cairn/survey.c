@@ -56,6 +56,8 @@ void table_free(struct table *table)
 /* ---- the pass ---- */
 
 struct pass {
+    const char *command, *path; /* for what is said */
+    void (*watch)(size_t done, size_t size);
     struct survey *survey;
     struct event_state state;
     struct table sizes; /* uint64_t: bytes asked for plus 1; 0: no such object lives */
@@ -122,30 +124,32 @@ static bool note_event(struct pass *pass, const struct event *event)
     return true;
 }
 
-static _Noreturn void fail_damaged(const char *command, const char *path, size_t offset, const char *what)
+static _Noreturn void fail_damaged(const struct pass *pass, const struct recording_reader *reader, size_t offset,
+                                   const char *what)
 {
-    fail(EXIT_BAD_FILE, "%s: '%s' is damaged at byte %zu: %s; record the program again", command, path, offset, what);
+    pass->watch(reader->size, reader->size);
+    fail(EXIT_BAD_FILE, "%s: '%s' is damaged at byte %zu: %s; record the program again", pass->command, pass->path,
+         offset, what);
 }
 
-static void note_frame(struct pass *pass, const char *command, const char *path, const struct recording_reader *reader,
-                       size_t offset, struct event *events)
+static void note_frame(struct pass *pass, const struct recording_reader *reader, size_t offset, struct event *events)
 {
     static const char impossible[] = "the frame there holds an event that cannot be";
     size_t at = 0;
     if (pass->survey->whole) {
-        fail_damaged(command, path, offset, "a frame follows the end");
+        fail_damaged(pass, reader, offset, "a frame follows the end");
     }
     ptrdiff_t count = events_read(&pass->state, reader->bytes, reader->count, events, &pass->survey->totals, &at);
     if (count < 0) {
-        fail_damaged(command, path, offset, impossible);
+        fail_damaged(pass, reader, offset, impossible);
     }
     pass->survey->objects = pass->state.numbers.next;
     if (!table_reserve(&pass->sizes, sizeof(uint64_t), pass->state.numbers.next)) {
-        fail(EXIT_CAIRN, "%s: out of memory", command);
+        fail(EXIT_CAIRN, "%s: out of memory", pass->command);
     }
     for (ptrdiff_t i = 0; i < count; i++) {
         if (!note_event(pass, &events[i])) {
-            fail_damaged(command, path, offset, impossible);
+            fail_damaged(pass, reader, offset, impossible);
         }
     }
 }
@@ -161,12 +165,14 @@ static void note_description(struct survey *survey, const struct recording_reade
     survey->description_size = reader->count;
 }
 
-static void note_end(struct survey *survey, const char *command, const char *path, enum recording_end end,
-                     const struct recording_reader *reader)
+static void note_end(const struct pass *pass, enum recording_end end, const struct recording_reader *reader)
 {
+    struct survey *survey = pass->survey;
+    const char *command = pass->command, *path = pass->path;
     if (end == RECORDING_DAMAGED) {
-        fail_damaged(command, path, reader->offset, reader->fault);
+        fail_damaged(pass, reader, reader->offset, reader->fault);
     }
+    pass->watch(reader->size, reader->size);
     if (end == RECORDING_FOREIGN) {
         fail(EXIT_BAD_FILE, "%s: '%s' is no recording of 'cairn record': at byte %zu %s", command, path, reader->offset,
              reader->fault);
@@ -187,10 +193,10 @@ static void note_end(struct survey *survey, const char *command, const char *pat
     }
 }
 
-void survey_read(struct survey *survey, const char *command, const char *path)
+void survey_read(struct survey *survey, const char *command, const char *path, void (*watch)(size_t done, size_t size))
 {
     struct recording_reader reader;
-    struct pass pass = {.survey = survey};
+    struct pass pass = {.command = command, .path = path, .watch = watch, .survey = survey};
     memset(survey, 0, sizeof *survey);
     int error = recording_open(&reader, path);
     if (error != 0) {
@@ -210,10 +216,11 @@ void survey_read(struct survey *survey, const char *command, const char *path)
         if (survey->description == NULL) {
             note_description(survey, &reader);
         } else {
-            note_frame(&pass, command, path, &reader, offset, events);
+            note_frame(&pass, &reader, offset, events);
         }
+        watch(reader.offset, reader.size);
     }
-    note_end(survey, command, path, end, &reader);
+    note_end(&pass, end, &reader);
     survey->end_bytes = pass.live_bytes;
     survey->end_objects = pass.live_objects;
     munmap(events, RECORDING_FRAME * sizeof *events);

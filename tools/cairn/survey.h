@@ -37,8 +37,9 @@ struct survey {
 
 /* Reads the recording at `path`. A file that cannot be read, is damaged or foreign ends the process with a line that
  * names the offset, and EXIT_BAD_FILE (EXIT_CAIRN if it cannot be opened). A recording that was cut short or has no
- * end is good; says so. */
-void survey_read(struct survey *survey, const char *command, const char *path);
+ * end is good; says so. `watch` is called now and then with the bytes that have been read and with all of them, for the
+ * last time before anything is said. */
+void survey_read(struct survey *survey, const char *command, const char *path, void (*watch)(size_t done, size_t size));
 
 /* The first value of a field of the description, or "". */
 const char *survey_field(const struct survey *survey, const char *key);

@@ -5,9 +5,12 @@
 
 #include "usage.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "message.h"
 
@@ -56,4 +59,27 @@ size_t usage_choice(const char *option, const char *word, size_t length, const c
         fail(EXIT_CAIRN, "%s: unknown value '%s', did you mean %s? Valid: %s", option, copy, nearest, list);
     }
     fail(EXIT_CAIRN, "%s: unknown value '%s'; valid: %s", option, copy, list);
+}
+
+void usage_check_output(const char *option, const char *path)
+{
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file >= 0) {
+        (void)unlink(path);
+    } else if (errno == EEXIST) { /* a named pipe has no reader yet, and that is no fault */
+        file = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+    }
+    if (file < 0 && errno != ENXIO) {
+        fail(EXIT_CAIRN, "%s: cannot write '%s': %s; name another file", option, path, strerror(errno));
+    }
+    if (file >= 0) {
+        (void)close(file);
+    }
+}
+
+void usage_add_to_list(char **list, const char *more, char parting)
+{
+    char *longer = *list == NULL ? text_of("%s", more) : text_of("%s%c%s", *list, parting, more);
+    free(*list);
+    *list = longer;
 }

@@ -18,4 +18,12 @@ _Noreturn void usage_fail(const char *command, const struct option *options, int
  * are if it is none of them. */
 size_t usage_choice(const char *option, const char *word, size_t length, const char *const *choices);
 
+/* Adds what an option was given to its list, which is NULL at first: an option that is given again goes on with it. The
+ * list lives until it is freed. */
+void usage_add_to_list(char **list, const char *more, char parting);
+
+/* Ends the process with a line, before any work is done, if the file that `option` names could not be written in the
+ * end. Leaves the file as it is; makes none. */
+void usage_check_output(const char *option, const char *path);
+
 #endif
