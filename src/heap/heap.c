@@ -396,9 +396,9 @@ static void note_idle_ms(const cairn_heap *heap)
     }
 }
 
-unsigned heap_idle_ms(void)
+unsigned heap_idle_ms(bool anyway)
 {
-    bool pending = atomic_load_explicit(&heaps_with_purges, memory_order_relaxed) > 0;
+    bool pending = anyway || atomic_load_explicit(&heaps_with_purges, memory_order_relaxed) > 0;
     return pending ? atomic_load_explicit(&idle_ms, memory_order_relaxed) : 0;
 }
 

@@ -500,7 +500,7 @@ static void *alloc_class(struct owner *owner, unsigned class_index)
 {
     owner->since_tick = 0;
     tick_if_due(owner);
-    if (owner->sweep.armed) {
+    if (sweep_armed(owner)) {
         owner_sweep_tick(owner);
     }
     if (atomic_load_explicit(&owner->inbox, memory_order_relaxed)) {
@@ -624,7 +624,7 @@ void owner_free_own(struct owner *owner, struct pool *pool, void *address)
     }
     if (pool->state == STATE_FULL) {
         used_add(owner, pool, owner->heap->geometry.reuse_at_once);
-        owner->sweep.armed = true;
+        sweep_arm(owner, true);
     }
     if (emptied) {
         pool_emptied(owner, pool);
@@ -740,7 +740,7 @@ static bool free_into_full(struct owner *owner, void *address)
     block->next = NULL;
     pool->free = block;
     used_add(owner, pool, owner->heap->geometry.reuse_at_once);
-    owner->sweep.armed = true;
+    sweep_arm(owner, true);
     if (cpu_decrement32(&pool->used)) {
         pool_emptied(owner, pool);
     }

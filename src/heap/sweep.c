@@ -248,7 +248,7 @@ bool owner_sweep(struct owner *owner, size_t work, bool force, size_t *bytes)
     }
     sweep->running = sweep->next != NULL;
     if (!sweep->running) {
-        sweep->armed = sweep->again;
+        sweep_arm(owner, sweep->again);
         sweep->due = 0;
     }
     if (purged) {
@@ -271,6 +271,7 @@ void owner_sweep_tick(struct owner *owner)
 {
     struct sweep *sweep = &owner->sweep;
     uint64_t now = os_clock_ms();
+    atomic_store_explicit(&sweep->seen, now, memory_order_relaxed);
     if (!sweep->due) {
         sweep->due = now + (uint64_t)SWEEP_DELAYS * owner->heap->purge_delay_ms;
         sweep->due += sweep->due == 0;

@@ -24,6 +24,16 @@ enum { SWEEP_UNITS = 16, SWEEP_SLICE = 8192 /* work: about a block of a free lis
 /* How units lie in slots of that size, as a shift; 0 if they are not to be purged, since a slot is one unit. */
 unsigned sweep_unit_shift(size_t slot_size);
 
+static inline void sweep_arm(struct owner *owner, bool armed)
+{
+    atomic_store_explicit(&owner->sweep.armed, armed, memory_order_relaxed);
+}
+
+static inline bool sweep_armed(const struct owner *owner)
+{
+    return atomic_load_explicit(&owner->sweep.armed, memory_order_relaxed);
+}
+
 static inline unsigned pool_purged(const struct pool *pool)
 {
     return atomic_load_explicit(&pool->purged, memory_order_relaxed);

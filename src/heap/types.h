@@ -123,9 +123,10 @@ struct outbox {
 
 /* Where an owner's sweep over its pools stands; see sweep.h. */
 struct sweep {
-    struct pool *next; /* to look at, while running */
-    uint64_t due;      /* of the next slice, on os_clock_ms(); 0: to be set */
-    bool armed;        /* a pass is wanted */
+    struct pool *next;      /* to look at, while running */
+    uint64_t due;           /* of the next slice, on os_clock_ms(); 0: to be set */
+    _Atomic(uint64_t) seen; /* when the owner last asked whether a slice is due; anyone may read it */
+    _Atomic(bool) armed;    /* a pass is wanted; anyone may read it */
     bool running;
     bool again; /* this pass saw a pool that may be purged at the next */
 };

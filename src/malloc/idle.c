@@ -6,15 +6,29 @@
  * Free pools are purged by ticks, and ticks ride on requests (heap/arena.h); a program that stops asking would keep
  * them. A background thread would be seen by the program (its thread count, fork warnings, unshare), so the tick rides
  * on the calls by which programs wait: when such a call would wait longer than free pools may keep their pages, and
- * there are some, it first waits that long, and if nothing happened meanwhile purges and waits on. A program that is
- * woken earlier pays nothing but one look at a counter.
+ * there are some, it is split: it first waits that long, and if nothing happened meanwhile purges and waits on, with
+ * looks at what it waits for in between if there is much to do. When
+ * there is nothing to purge, a call costs one look at a counter, and when what it waits for is there already, no more
+ * system calls than without.
  *
  * Results, errno, signals, cancellation and remaining times are those of the wrapped calls, and so is their use in
- * signal handlers: no lock is waited for here. */
+ * signal handlers: no lock is waited for here.
+ *
+ * Signals. A handler that runs between the two parts would not end the wait, so from before the first part to behind
+ * the second no handler runs but in them: the thread's signals are held back, and each part is a call that lets them
+ * in for its own length (ppoll and its kin). What arrives in between ends the second part at once, with EINTR. Only
+ * signals that come from what the thread itself does stay open (also of seccomp, which may send one for the purge). A
+ * thread that is cancelled just in between runs its cleanup handlers with its signals held back. A kernel or a filter
+ * that refuses those calls gets the plain one, undivided.
+ *
+ * Sleeps on a clock that may be set or that also runs while the machine is suspended are not split, nor are those on
+ * processor time: only the kernel can measure them. */
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
@@ -23,6 +37,7 @@
 #include <unistd.h>
 
 #include "heap/front.h"
+#include "python/waiting.h"
 
 /* The next definition of each function after this library's. Found by the constructor, or at the first call if a
  * program's own constructors wait before that. */
@@ -53,44 +68,172 @@ enum { NANO = 1000000000, NANO_PER_MS = 1000000, MICRO_PER_MS = 1000 };
  * not. */
 static int first_slice(long long timeout)
 {
-    unsigned slice = heap_idle_ms();
+    unsigned slice = heap_idle_ms(python_wants_sweep());
     bool worth = slice && slice < INT32_MAX && (timeout < 0 || timeout > (long long)slice);
     return worth ? (int)slice : 0;
 }
 
-static void purge_idle(void)
+/* Gives back for a bounded time. True if there is more to do. */
+static bool purge_idle(const void *caller)
 {
     int saved = errno;
     heap_idle_tick();
     errno = saved;
+    return python_sweep(caller);
+}
+
+/* ---- time ---- */
+
+static struct timespec from_ms(int ms)
+{
+    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * NANO_PER_MS};
+}
+
+static struct timespec difference(struct timespec a, struct timespec b)
+{
+    struct timespec d = {.tv_sec = a.tv_sec - b.tv_sec, .tv_nsec = a.tv_nsec - b.tv_nsec};
+    if (d.tv_nsec < 0) {
+        d.tv_sec--;
+        d.tv_nsec += NANO;
+    }
+    return d;
+}
+
+static bool valid(const struct timespec *t)
+{
+    return t && t->tv_sec >= 0 && t->tv_nsec >= 0 && t->tv_nsec < NANO;
+}
+
+static bool is_less(struct timespec a, struct timespec b)
+{
+    return a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec < b.tv_nsec);
+}
+
+static bool is_zero(struct timespec t)
+{
+    return t.tv_sec == 0 && t.tv_nsec == 0;
+}
+
+static long long to_ms(struct timespec t)
+{
+    return t.tv_sec > INT32_MAX ? INT32_MAX : (long long)t.tv_sec * 1000 + t.tv_nsec / NANO_PER_MS;
+}
+
+/* ---- a wait in two parts ---- */
+
+struct split {
+    sigset_t callers; /* the thread's mask */
+    struct timespec start;
+};
+
+static void split_begin(struct split *split)
+{
+    static const int of_itself[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigset_t held;
+    sigfillset(&held);
+    for (size_t i = 0; i < sizeof of_itself / sizeof of_itself[0]; i++) {
+        sigdelset(&held, of_itself[i]);
+    }
+    pthread_sigmask(SIG_BLOCK, &held, &split->callers);
+    clock_gettime(CLOCK_MONOTONIC, &split->start);
+}
+
+/* Handlers of what came in since the last part run here, as they would after the undivided call. */
+static void split_end(const struct split *split)
+{
+    int saved = errno;
+    pthread_sigmask(SIG_SETMASK, &split->callers, NULL);
+    errno = saved;
+}
+
+/* What is left now of a wait of so long; 0 if it is over. */
+static struct timespec left_of(const struct split *split, struct timespec whole)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    struct timespec left = difference(whole, difference(now, split->start));
+    return left.tv_sec >= 0 ? left : (struct timespec){0};
+}
+
+/* How long to wait now: shortly if there is more to purge then, otherwise for the rest, for ever if `whole` is NULL. */
+static const struct timespec *next_part(const struct split *split, const struct timespec *whole, bool more,
+                                        struct timespec *part)
+{
+    static const struct timespec shortly = {.tv_nsec = NANO_PER_MS / 2};
+    if (!whole) {
+        return more ? &shortly : NULL;
+    }
+    *part = left_of(split, *whole);
+    return more && is_less(shortly, *part) ? &shortly : part;
+}
+
+/* No part was waited: the plain call must do. */
+static bool refused(int result)
+{
+    return result < 0 && (errno == EPERM || errno == ENOSYS);
 }
 
 /* ---- waiting for descriptors ---- */
+
+static int poll_split(struct pollfd *fds, nfds_t count, int timeout, int slice, const void *caller)
+{
+    struct split split;
+    split_begin(&split);
+    struct timespec whole = from_ms(timeout);
+    struct timespec part = from_ms(slice);
+    int ready = ppoll(fds, count, &part, &split.callers);
+    for (bool more = true; ready == 0 && more;) {
+        more = purge_idle(caller);
+        const struct timespec *next = next_part(&split, timeout < 0 ? NULL : &whole, more, &part);
+        more = more && next != &part;
+        ready = ppoll(fds, count, next, &split.callers);
+    }
+    split_end(&split);
+    return ready;
+}
 
 CAIRN_API int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
     int slice = first_slice(timeout);
     if (slice) {
-        int ready = REAL(poll)(fds, count, slice);
-        if (ready != 0) {
+        int ready = REAL(poll)(fds, count, 0);
+        ready = ready ? ready : poll_split(fds, count, timeout, slice, __builtin_return_address(0));
+        if (!refused(ready)) {
             return ready;
         }
-        purge_idle();
-        timeout = timeout < 0 ? timeout : timeout - slice;
     }
     return REAL(poll)(fds, count, timeout);
+}
+
+/* `mask` is the caller's for the wait; NULL: the thread's. */
+static int epoll_split(int epoll, struct epoll_event *events, int most, int timeout, int slice, const sigset_t *mask,
+                       const void *caller)
+{
+    struct split split;
+    split_begin(&split);
+    mask = mask ? mask : &split.callers;
+    int ready = REAL(epoll_pwait)(epoll, events, most, slice, mask);
+    for (bool more = true; ready == 0 && more;) {
+        more = purge_idle(caller);
+        struct timespec left = left_of(&split, from_ms(timeout));
+        int rest = (int)to_ms(left) + (left.tv_nsec % NANO_PER_MS != 0); /* not less than was asked for */
+        rest = timeout < 0 ? timeout : rest;
+        more = more && (rest < 0 || rest > 1);
+        ready = REAL(epoll_pwait)(epoll, events, most, more ? 1 : rest, mask);
+    }
+    split_end(&split);
+    return ready;
 }
 
 CAIRN_API int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout)
 {
     int slice = first_slice(timeout);
     if (slice) {
-        int ready = REAL(epoll_wait)(epoll, events, most, slice);
-        if (ready != 0) {
+        int ready = REAL(epoll_wait)(epoll, events, most, 0);
+        ready = ready ? ready : epoll_split(epoll, events, most, timeout, slice, NULL, __builtin_return_address(0));
+        if (!refused(ready)) {
             return ready;
         }
-        purge_idle();
-        timeout = timeout < 0 ? timeout : timeout - slice;
     }
     return REAL(epoll_wait)(epoll, events, most, timeout);
 }
@@ -99,12 +242,11 @@ CAIRN_API int epoll_pwait(int epoll, struct epoll_event *events, int most, int t
 {
     int slice = first_slice(timeout);
     if (slice) {
-        int ready = REAL(epoll_pwait)(epoll, events, most, slice, mask);
-        if (ready != 0) {
+        int ready = REAL(epoll_pwait)(epoll, events, most, 0, mask);
+        ready = ready ? ready : epoll_split(epoll, events, most, timeout, slice, mask, __builtin_return_address(0));
+        if (!refused(ready)) {
             return ready;
         }
-        purge_idle();
-        timeout = timeout < 0 ? timeout : timeout - slice;
     }
     return REAL(epoll_pwait)(epoll, events, most, timeout, mask);
 }
@@ -135,6 +277,33 @@ static void restore_sets(const struct kept_sets *kept)
     }
 }
 
+/* Linux leaves the time not waited in `timeout`. */
+static int select_split(int count, const struct kept_sets *kept, struct timeval *timeout, int slice, const void *caller)
+{
+    fd_set *const *set = kept->set;
+    struct timespec whole = {0};
+    if (timeout) {
+        TIMEVAL_TO_TIMESPEC(timeout, &whole);
+    }
+    struct split split;
+    split_begin(&split);
+    struct timespec part = from_ms(slice);
+    int ready = pselect(count, set[0], set[1], set[2], &part, &split.callers);
+    for (bool more = true; ready == 0 && more;) {
+        more = purge_idle(caller);
+        restore_sets(kept);
+        const struct timespec *next = next_part(&split, timeout ? &whole : NULL, more, &part);
+        more = more && next != &part;
+        ready = pselect(count, set[0], set[1], set[2], next, &split.callers);
+    }
+    if (timeout && !refused(ready)) {
+        part = left_of(&split, whole);
+        TIMESPEC_TO_TIMEVAL(timeout, &part);
+    }
+    split_end(&split);
+    return ready;
+}
+
 CAIRN_API int select(int count, fd_set *readable, fd_set *writable, fd_set *exceptional, struct timeval *timeout)
 {
     long long ms = timeout ? (long long)timeout->tv_sec * 1000 + timeout->tv_usec / MICRO_PER_MS : -1;
@@ -142,19 +311,16 @@ CAIRN_API int select(int count, fd_set *readable, fd_set *writable, fd_set *exce
     int slice = sound && ms < INT32_MAX ? first_slice(ms) : 0;
     if (slice) {
         struct kept_sets kept;
+        struct timeval none = {0};
         keep_sets(&kept, readable, writable, exceptional);
-        struct timeval first = {.tv_sec = slice / 1000, .tv_usec = slice % 1000 * MICRO_PER_MS};
-        struct timeval part = first;
-        int ready = REAL(select)(count, readable, writable, exceptional, &part);
-        if (timeout) {
-            struct timeval used;
-            timersub(&first, &part, &used); /* Linux leaves the time not slept in its argument */
-            timersub(timeout, &used, timeout);
+        int ready = REAL(select)(count, readable, writable, exceptional, &none);
+        if (ready == 0) {
+            restore_sets(&kept);
+            ready = select_split(count, &kept, timeout, slice, __builtin_return_address(0));
         }
-        if (ready != 0) {
+        if (!refused(ready)) {
             return ready;
         }
-        purge_idle();
         restore_sets(&kept);
     }
     return REAL(select)(count, readable, writable, exceptional, timeout);
@@ -162,75 +328,70 @@ CAIRN_API int select(int count, fd_set *readable, fd_set *writable, fd_set *exce
 
 /* ---- sleeping ---- */
 
-static struct timespec from_ms(int ms)
+/* ppoll may be late by as much as a 200th of a long wait, where sleeps are exact: a part that leaves room for it. */
+static struct timespec most_of(struct timespec left)
 {
-    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * NANO_PER_MS};
+    enum { SHORT_MS = 10, SHARE = 64 };
+    long long ms = to_ms(left);
+    return ms > SHORT_MS && ms < INT32_MAX ? from_ms((int)(ms - ms / SHARE - 1)) : left;
 }
 
-static struct timespec sum(struct timespec a, struct timespec b)
+/* Returns 0, EINTR or what a refusal sets; *left is what was not slept. */
+static int sleep_split(struct timespec whole, struct timespec *left, int slice, const void *caller)
 {
-    struct timespec s = {.tv_sec = a.tv_sec + b.tv_sec, .tv_nsec = a.tv_nsec + b.tv_nsec};
-    if (s.tv_nsec >= NANO) {
-        s.tv_sec++;
-        s.tv_nsec -= NANO;
+    struct split split;
+    split_begin(&split);
+    struct timespec part = from_ms(slice);
+    int result = ppoll(NULL, 0, &part, &split.callers);
+    for (bool more = true; result == 0 && more;) {
+        more = purge_idle(caller);
+        const struct timespec *next = next_part(&split, &whole, more, &part);
+        more = more && next != &part;
+        result = more ? ppoll(NULL, 0, next, &split.callers) : 0;
     }
-    return s;
-}
-
-static struct timespec difference(struct timespec a, struct timespec b)
-{
-    struct timespec d = {.tv_sec = a.tv_sec - b.tv_sec, .tv_nsec = a.tv_nsec - b.tv_nsec};
-    if (d.tv_nsec < 0) {
-        d.tv_sec--;
-        d.tv_nsec += NANO;
+    for (;;) {
+        *left = left_of(&split, whole);
+        if (result != 0 || is_zero(*left)) {
+            break;
+        }
+        part = most_of(*left);
+        result = ppoll(NULL, 0, &part, &split.callers);
     }
-    return d;
-}
-
-static bool valid(const struct timespec *t)
-{
-    return t && t->tv_sec >= 0 && t->tv_nsec >= 0 && t->tv_nsec < NANO;
-}
-
-static long long to_ms(struct timespec t)
-{
-    return t.tv_sec > INT32_MAX ? INT32_MAX : (long long)t.tv_sec * 1000 + t.tv_nsec / NANO_PER_MS;
+    split_end(&split);
+    return result == 0 || is_zero(*left) ? 0 : errno;
 }
 
 CAIRN_API int nanosleep(const struct timespec *request, struct timespec *remaining)
 {
     int slice = valid(request) ? first_slice(to_ms(*request)) : 0;
-    if (!slice) {
-        return REAL(nanosleep)(request, remaining);
-    }
-    struct timespec first = from_ms(slice);
-    struct timespec rest = difference(*request, first);
-    struct timespec left;
-    if (REAL(nanosleep)(&first, &left) != 0) {
-        if (remaining) {
-            *remaining = sum(left, rest);
+    if (slice) {
+        struct timespec left;
+        int error = sleep_split(*request, &left, slice, __builtin_return_address(0));
+        if (!error) {
+            return 0;
         }
-        return -1;
+        if (error == EINTR) {
+            if (remaining) {
+                *remaining = left;
+            }
+            errno = EINTR;
+            return -1;
+        }
     }
-    purge_idle();
-    return REAL(nanosleep)(&rest, remaining);
+    return REAL(nanosleep)(request, remaining);
 }
 
-static int sleep_until(clockid_t clock, const struct timespec *until)
+static int sleep_until(clockid_t clock, const struct timespec *until, const void *caller)
 {
     struct timespec now;
-    int slice = 0;
-    if (valid(until) && clock_gettime(clock, &now) == 0) {
+    if (clock == CLOCK_MONOTONIC && valid(until) && clock_gettime(clock, &now) == 0) {
         struct timespec wait = difference(*until, now);
-        slice = wait.tv_sec >= 0 ? first_slice(to_ms(wait)) : 0;
-    }
-    if (slice) {
-        struct timespec first = sum(now, from_ms(slice));
-        int error = REAL(clock_nanosleep)(clock, TIMER_ABSTIME, &first, NULL);
-        if (error) {
+        struct timespec left;
+        int slice = wait.tv_sec >= 0 ? first_slice(to_ms(wait)) : 0;
+        int error = slice ? sleep_split(wait, &left, slice, caller) : EPERM;
+        if (!error || error == EINTR) {
             return error;
         }
-        purge_idle();
     }
     return REAL(clock_nanosleep)(clock, TIMER_ABSTIME, until, NULL);
 }
@@ -238,24 +399,21 @@ static int sleep_until(clockid_t clock, const struct timespec *until)
 CAIRN_API int clock_nanosleep(clockid_t clock, int flags, const struct timespec *request, struct timespec *remaining)
 {
     if (flags == TIMER_ABSTIME) {
-        return sleep_until(clock, request);
+        return sleep_until(clock, request, __builtin_return_address(0));
     }
-    int slice = flags == 0 && valid(request) ? first_slice(to_ms(*request)) : 0;
-    if (!slice) {
-        return REAL(clock_nanosleep)(clock, flags, request, remaining);
-    }
-    struct timespec first = from_ms(slice);
-    struct timespec rest = difference(*request, first);
-    struct timespec left;
-    int error = REAL(clock_nanosleep)(clock, 0, &first, &left);
-    if (error) {
-        if (remaining && error == EINTR) {
-            *remaining = sum(left, rest);
+    bool steady = clock == CLOCK_MONOTONIC || clock == CLOCK_REALTIME; /* setting the latter moves no relative sleep */
+    int slice = steady && flags == 0 && valid(request) ? first_slice(to_ms(*request)) : 0;
+    if (slice) {
+        struct timespec left;
+        int error = sleep_split(*request, &left, slice, __builtin_return_address(0));
+        if (error == EINTR && remaining) {
+            *remaining = left;
         }
-        return error;
+        if (!error || error == EINTR) {
+            return error;
+        }
     }
-    purge_idle();
-    return REAL(clock_nanosleep)(clock, 0, &rest, remaining);
+    return REAL(clock_nanosleep)(clock, flags, request, remaining);
 }
 
 CAIRN_API int usleep(useconds_t microseconds)

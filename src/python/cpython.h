@@ -27,4 +27,9 @@ PYTHON_API int Py_AddPendingCall(int (*function)(void *context), void *context);
 PYTHON_API void *_PyThreadState_UncheckedGet(void);
 PYTHON_API void *PyGILState_GetThisThreadState(void);
 
+/* Take and release the GIL, for a thread state of this thread. */
+PYTHON_API void PyEval_RestoreThread(void *state);
+PYTHON_API void *PyEval_SaveThread(void);
+PYTHON_API int _Py_IsFinalizing(void);
+
 #endif

@@ -197,14 +197,14 @@ static void only_pools_at_rest_are_purged(void **state)
     for (int pass = 0; pass < 3; pass++) {
         assert_true(owner_sweep(&heap->base, SIZE_MAX, false, &bytes));
         assert_int_equal(bytes, 0);
-        assert_true(heap->base.sweep.armed);
+        assert_true(sweep_armed(&heap->base));
         cairn_free(heap, cairn_alloc(heap, SIZE)); /* not at rest */
     }
     assert_true(owner_sweep(&heap->base, SIZE_MAX, false, &bytes));
     assert_int_equal(bytes, 0);
     assert_true(owner_sweep(&heap->base, SIZE_MAX, false, &bytes));
     assert_int_equal(bytes, 3 * os_page_size());
-    assert_false(heap->base.sweep.armed);
+    assert_false(sweep_armed(&heap->base));
     free(blocks);
     cairn_heap_destroy(heap);
 }
@@ -215,9 +215,9 @@ static void a_block_back_in_a_full_pool_arms_the_sweep(void **state)
     enum { SIZE = 128, COUNT = POOL / SIZE };
     cairn_heap *heap = heap_of("cpython", 0);
     void **blocks = fill(heap, SIZE, COUNT + 1); /* the next pool shows that this one is full */
-    assert_false(heap->base.sweep.armed);
+    assert_false(sweep_armed(&heap->base));
     drop(heap, &blocks[7]);
-    assert_true(heap->base.sweep.armed);
+    assert_true(sweep_armed(&heap->base));
     free(blocks);
     cairn_heap_destroy(heap);
 }

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* waiting.h: sweeps over Python's heap (heap/sweep.h) while CPython waits.
+ *
+ * A sweep must be made by who may use the pools: before 3.12 that is the holder of the GIL, which a waiting thread has
+ * let go, so it is taken for the length of a slice. This is done only in waits that CPython itself began, of which it
+ * is known that they hold no lock for which a holder of the GIL may wait, and that they are not signal handlers. */
+
+#ifndef CAIRN_PYTHON_WAITING_H
+#define CAIRN_PYTHON_WAITING_H
+
+#include <stdbool.h>
+
+/* Whether a wait of this thread should be interrupted for sweeping. A hint. */
+bool python_wants_sweep(void);
+
+/* Sweeps a slice, in a wait whose caller returns to that address. True if there is more to do. errno is preserved. */
+bool python_sweep(const void *caller);
+
+#endif
