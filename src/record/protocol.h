@@ -3,10 +3,10 @@
 
 /* protocol.h: what a recorded program and `cairn record` share: the layout of one memory file, and the words in it.
  *
- * The file (a memfd that `cairn record` makes and the program opens through /proc) begins with a struct record_area; from
- * RECORD_WORDS_OFFSET on follow the words of RECORD_RINGS rings, RECORD_RING_WORDS each. A thread that makes a request
- * claims a ring and is its only writer; `cairn record` is its only reader. Positions count words ever written, so a
- * word's index is its position modulo RECORD_RING_WORDS.
+ * The file (a memfd that `cairn record` makes and the program opens through /proc) begins with a struct record_area;
+ * from RECORD_WORDS_OFFSET on follow the words of RECORD_RINGS rings, RECORD_RING_WORDS each. A thread that makes a
+ * request claims a ring and is its only writer; `cairn record` is its only reader. Positions count words ever written,
+ * so a word's index is its position modulo RECORD_RING_WORDS.
  *
  * A ring's words come in blocks of RECORD_BLOCK. No event crosses the end of a block: what is left over there is
  * filled with RECORD_PAD. An event is published as a whole by one release store to `written`.
@@ -20,14 +20,18 @@
  *   RECORD_ALIGNED   the same, and after all a word with the alignment asked for
  *   RECORD_RESIZE    address: a resize of this block begins
  *   RECORD_RESIZED   address, domain, size: it ends; the address is 0 if it failed, and the old block lives on
- *   RECORD_MARK      bit 3 clear: the sequence number, from bit 4 up, of the event that follows;
+ *   RECORD_MARK      bit 3 clear: the sequence number, from bit 4 up, of the event that follows; left out if the number
+ *                    is the one after that of the ring's event before;
  *                    bit 3 set: the time, CLOCK_MONOTONIC in ns, from bit 4 up; stands at the start of each block
  *
  * Order. The events of a ring are in the order of its thread. As long as a process has had one ring its events carry
  * no sequence numbers; from the second ring on every event is numbered from 0 by the process's counter, an allocation
  * after it was made and a free before it is made, so that the numbers order the life of every address. An event
  * without a number comes before all that have one: it depends on none of them, or its thread would have seen that
- * numbering has begun. */
+ * numbering has begun.
+ *
+ * Waiting. A thread whose ring is full puts the position it wants read, made odd, into `wanted` and sleeps on that
+ * word; the reader, once it is there, clears the word and wakes it. Each stores before it looks at the other's word. */
 
 #ifndef CAIRN_RECORD_PROTOCOL_H
 #define CAIRN_RECORD_PROTOCOL_H
@@ -46,8 +50,8 @@ enum {
     RECORD_RINGS = 512,
     RECORD_PROCESSES = 256,
     RECORD_COMMAND = 300,
-    RECORD_BLOCK = 128,
-    RECORD_RING_WORDS = 131072,
+    RECORD_BLOCK = 512,
+    RECORD_RING_WORDS = 262144,
     RECORD_EVENT_WORDS = 4, /* most words of an event */
     RECORD_SIZE_ESCAPE = 16383
 };
@@ -81,7 +85,7 @@ enum record_ring_state {
 struct record_ring {
     _Alignas(64) _Atomic(uint64_t) written; /* position; by the thread */
     _Alignas(64) _Atomic(uint64_t) read;    /* position; by the reader */
-    _Atomic(uint32_t) waiting;              /* the thread waits for `read` to change */
+    _Atomic(uint64_t) wanted;               /* the thread waits for `read` to reach this; 0: it does not wait */
     _Alignas(64) _Atomic(uint32_t) state;   /* enum record_ring_state */
     uint32_t process;                       /* index into `processes` */
     uint32_t thread;                        /* number of the thread in its process, from 0 */

@@ -133,7 +133,7 @@ static bool read_variable(char *const *environment, struct invitation *to)
     return false;
 }
 
-/* Not inherited: a program that closes every descriptor it does not know, as many do before an exec, is recorded too. */
+/* Not inherited: a program that closes every descriptor it does not know, as many do before an exec, is recorded. */
 static int open_area(const struct invitation *from)
 {
     char path[64];
@@ -245,33 +245,34 @@ static struct record_writer *claim_writer(void)
     writer->limit = 0;
     writer->words = words_of(ring);
     writer->ring = ring;
+    writer->next = UINT64_MAX;
     atomic_store_explicit(&ring->state, RING_READY, memory_order_release);
     record_writer = writer;
     return writer;
 }
 
-/* Waits until the reader has made room for one block more. False if it is gone. */
+/* Waits until there is room for one block more; once it has to wait, until half the ring is free: a thread that waits
+ * for every block costs more in switches than in events. False if the reader is gone, or has done with this ring. */
 static bool wait_for_room(struct record_writer *writer)
 {
     struct record_ring *ring = writer->ring;
-    int patience = PATIENCE;
-    for (;;) {
-        uint64_t read = atomic_load_explicit(&ring->read, memory_order_acquire);
-        if (writer->position + 2 * RECORD_BLOCK <= read + RECORD_RING_WORDS) {
-            return true;
+    uint64_t enough = writer->position + 2 * RECORD_BLOCK, patience = PATIENCE;
+    while (atomic_load_explicit(&ring->read, memory_order_acquire) + RECORD_RING_WORDS < enough) {
+        enough = writer->position + RECORD_RING_WORDS / 2;
+        uint64_t wanted = (enough - RECORD_RING_WORDS) | 1;
+        atomic_store(&ring->wanted, wanted);
+        if (atomic_load(&ring->read) < wanted) {
+            os_share_wait(&ring->wanted, (uint32_t)wanted, WAIT_MS);
         }
-        atomic_store(&ring->waiting, 1);
-        if (atomic_load(&ring->read) == read) {
-            os_share_wait(&ring->read, (uint32_t)read, WAIT_MS);
-        }
-        atomic_store(&ring->waiting, 0);
+        atomic_store(&ring->wanted, 0);
         if (--patience == 0) {
             patience = PATIENCE;
-            if (!reader_lives()) {
+            if (!reader_lives() || atomic_load(&ring->state) != RING_READY) {
                 return give_up();
             }
         }
     }
+    return true;
 }
 
 /* Fills up the block and begins the next with the time. */

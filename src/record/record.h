@@ -26,10 +26,11 @@
 
 /* A thread's place in its ring; `position` is also where it will be published. */
 struct record_writer {
-    uint64_t position;
-    uint64_t limit; /* an event that begins below it fits into the block */
+    _Alignas(64) uint64_t position; /* two threads' writers share no cache line */
+    uint64_t limit;                 /* an event that begins below it fits into the block */
     uint64_t *words;
     struct record_ring *ring;
+    uint64_t next; /* the number that needs no mark: the one after that of this thread's last event */
 };
 
 /* The writer of this thread, or one without room. */
@@ -40,6 +41,17 @@ extern _Atomic(uint64_t) *_Atomic record_sequence;
 
 /* Makes room for an event; NULL if this event is not recorded. */
 struct record_writer *record_room(void);
+
+/* Numbers an event, with a mark before it if another thread's came between. Returns where the event goes. */
+static inline uint64_t *record_number(struct record_writer *writer, uint64_t *at, _Atomic(uint64_t) *sequence)
+{
+    uint64_t number = atomic_fetch_add_explicit(sequence, 1, memory_order_relaxed);
+    if (number != writer->next) {
+        *at++ = number << RECORD_MARK_SHIFT | RECORD_MARK;
+    }
+    writer->next = number + 1;
+    return at;
+}
 
 static inline void record_words(uint64_t first, uint64_t second, uint64_t third, unsigned count)
 {
@@ -54,8 +66,7 @@ static inline void record_words(uint64_t first, uint64_t second, uint64_t third,
     uint64_t *start = at;
     _Atomic(uint64_t) *sequence = atomic_load_explicit(&record_sequence, memory_order_relaxed);
     if (__builtin_expect(sequence != NULL, 0)) {
-        uint64_t number = atomic_fetch_add_explicit(sequence, 1, memory_order_relaxed);
-        *at++ = number << RECORD_MARK_SHIFT | RECORD_MARK;
+        at = record_number(writer, at, sequence);
     }
     *at++ = first;
     if (count > 1) {

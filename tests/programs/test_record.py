@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import time
@@ -306,6 +307,68 @@ def test_more_threads_than_rings(cairn, compiled, tmp_path):
     assert events[-1][2:4] == (0, 0)
 
 
+FLOOD = r"""
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+enum { THREADS = 2, STEPS = 250000 };
+static _Atomic(char *) shared;
+static void *flood(void *unused)
+{
+    for (int i = 0; i < STEPS; i++) {
+        char *block = malloc(1000 + (size_t)i % 61);
+        free(i % 16 == 0 ? atomic_exchange(&shared, block) : block);
+    }
+    return unused;
+}
+int main(void)
+{
+    char go;
+    pthread_t thread[THREADS];
+    if (read(0, &go, 1) != 1)
+        return 1;
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&thread[i], NULL, flood, NULL);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(thread[i], NULL);
+    free(shared);
+    return write(1, "done", 4) != 4;
+}
+"""
+
+
+def test_full_rings(compiled, tmp_path):
+    """Threads that write more than fits wait for a reader that is slow: nothing is lost, nothing is overwritten."""
+    file, steps = tmp_path / "flood.rec", 250000
+    recorder = subprocess.Popen([CAIRN, "record", "-o", file, "--", compiled(FLOOD)], env=clean_environment(),
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        time.sleep(0.3)
+        recorder.send_signal(signal.SIGSTOP)
+        recorder.stdin.write(b"g")
+        recorder.stdin.flush()
+        assert not select.select([recorder.stdout], [], [], 1.5)[0], "all fits into the rings: make STEPS larger"
+        recorder.send_signal(signal.SIGCONT)
+        out, errors = recorder.communicate(timeout=60)
+    finally:
+        recorder.kill()
+    assert recorder.returncode == 0 and out == b"done", errors
+    events = decoded(file)
+    assert events[-1][2:4] == (0, 0), "frees of unknown blocks, or blocks given out twice"
+    sizes, thread, live = {}, None, set()
+    for event in events:
+        if event[0] == "thread":
+            thread = event[1]
+        elif event[0] == "alloc" and 1000 <= event[3] < 1061:
+            sizes.setdefault(thread, []).append(event[3])
+            live.add(event[1])
+        elif event[0] == "free":
+            live.discard(event[1])
+    assert len(sizes) == 2 and not live
+    assert all(asked == [1000 + i % 61 for i in range(steps)] for asked in sizes.values())
+
+
 # ---- forks, execs, kills ----
 
 FORKS = """
@@ -364,6 +427,46 @@ def test_exec(cairn, tmp_path):
     document = replay(cairn, file)
     assert document["recording"]["peak_bytes"] > 5000000
     assert document["recording"]["end_bytes"] < 1000000, "what the former program had is still there"
+
+
+WITHOUT_PIDFD = r"""
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(int count, char **words)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {4, code};
+    if (count < 2 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, 2, &program) != 0)
+        return 99;
+    execv(words[1], words + 1);
+    return 99;
+}
+"""
+
+
+def test_without_pidfd(cairn, compiled, tmp_path):
+    """Where a process cannot be watched by a descriptor, its recording still ends when it does."""
+    file = tmp_path / "sandbox.rec"
+    code = ("import subprocess, sys, time; time.sleep(0.3); x = bytes(5000003); time.sleep(0.3); y = bytes(5000005); "
+            "len(sys.argv) > 1 or subprocess.run([sys.executable, '-c', sys.argv[0], 'child'])")
+    code = f"import sys; code = {code!r}; sys.argv[0] = code; exec(code)"
+    outcome = execute([compiled(WITHOUT_PIDFD), CAIRN, "record", "--children", "-o", file, "--", "/usr/bin/env", PYTHON,
+                       "-c", code], clean_environment(), tmp_path)
+    assert outcome.code == 0, outcome.err
+    child, = tmp_path.glob("sandbox.rec.*")
+    for each in (file, child):
+        events = decoded(each)
+        sizes = {event[3] for event in requests(events) if event[0] in ("alloc", "zeroed")}
+        assert {5000003 + 33, 5000005 + 33} <= sizes and events[-1][0] == "end"
 
 
 def test_closed_descriptors(cairn, tmp_path):

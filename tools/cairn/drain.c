@@ -4,10 +4,11 @@
 /* drain.c: see drain.h.
  *
  * Order. An event without a sequence number may be taken as soon as it is seen; one with a number when it is the next
- * of its process. All rings are looked at (`written` is read) before any numbered event is taken, and the rings that
- * have shown no number yet once more after that: an unnumbered event on which a numbered one depends was published
- * before it, so it is seen then. A number can be missing for good only if its thread was killed between taking and
- * publishing it; after PATIENCE_MS without progress, or when the process has ended, it is passed over.
+ * of its process. Once a ring has shown a number, an event without a mark has the number after that of the ring's event
+ * before, so its turn is then, too. All rings are looked at (`written` is read) before any numbered event is taken, and
+ * the rings that have shown no number yet once more after that: an unnumbered event on which a numbered one depends was
+ * published before it, so it is seen then. A number can be missing for good only if its thread was killed between
+ * taking and publishing it; after PATIENCE_MS without progress, or when the process has ended, it is passed over.
  *
  * Identity. A table over the address space holds the number (plus 1) of the object that lives at each address. An
  * address given out while its object lives means that its free was not seen (a thread that found no ring): the free is
@@ -43,7 +44,8 @@ enum {
     REAP_MS = 20,
     TELL_WORDS = 4096, /* taken from a ring before its thread is told so */
     DESCRIPTION_MAX = 16384,
-    AHEAD = 12 /* words that the table's entries are fetched ahead */
+    PLAIN_BYTES = 8, /* more than an event of take_plain() has */
+    AHEAD = 24       /* words that the table's entries are fetched ahead */
 };
 
 enum { ADDRESS_BITS = 47, LEAF_BITS = 24, GRAIN_BITS = 3 };
@@ -76,7 +78,8 @@ struct ring {
     uint64_t at;      /* position read */
     uint64_t written; /* position seen */
     uint64_t told;    /* position the thread knows we have read */
-    uint64_t head;    /* number of the event at `at`, once `numbered`; UINT64_MAX: none is seen */
+    uint64_t number;  /* of the next event if no mark stands before it, once `numbered` */
+    uint64_t head;    /* number of the mark at `at`, whose turn it is not; UINT64_MAX: none is seen */
     uint64_t time;    /* ns */
     bool numbered;    /* its events have numbers from here on */
     bool resizing;    /* between RECORD_RESIZE and RECORD_RESIZED */
@@ -94,6 +97,7 @@ struct drain {
     size_t description_size;
     struct stream *first; /* of the first process, until it begins */
     uint64_t status;      /* of the first process */
+    uint64_t taken;       /* words */
     uint64_t reap_at;
     struct process process[RECORD_PROCESSES];
     struct ring ring[RECORD_RINGS];
@@ -203,6 +207,9 @@ static void put_thread(struct stream *stream, enum event_kind kind, uint32_t thr
 
 static void put_time(struct stream *stream, uint64_t time)
 {
+    if (time <= stream->time) {
+        return;
+    }
     stream->time = time;
     uint64_t units = time > stream->started ? (time - stream->started) / (1000 * EVENT_TIME_UNIT_US) : 0;
     if (units > stream->state.time) {
@@ -314,6 +321,61 @@ static uint8_t power_of(uint64_t alignment)
     return (uint8_t)(alignment != 0 ? 63 - __builtin_clzll(alignment) : 0);
 }
 
+/* Begins to fetch the table's entry for a word that will come up soon. It must be inlined: gcc takes a function that
+ * only fetches ahead for one without effect, and drops its calls. */
+__attribute__((always_inline)) static inline void fetch_ahead(uint32_t *const *leaves, uint64_t word)
+{
+    const uint32_t *leaf = leaves[(word & RECORD_ADDRESS_MASK) >> LEAF_BITS & (LEAVES - 1)];
+    if (leaf != NULL) {
+        __builtin_prefetch(&leaf[word >> GRAIN_BITS & (LEAF_ENTRIES - 1)], 1);
+    }
+}
+
+/* Takes the plain allocations and frees, of one word each, that the words from `at` on begin with: nearly all there
+ * are, so what they need is kept in registers. Stops before the first event that is anything else or finds anything
+ * unusual, and after a block at most. Returns the position behind them. */
+static uint64_t take_plain(struct stream *stream, const uint64_t *words, uint64_t at, uint64_t end)
+{
+    uint32_t *const *leaves = stream->leaves;
+    struct event_state state = stream->state;
+    uint8_t *start = recording_room(stream->writer, (size_t)RECORD_BLOCK * PLAIN_BYTES), *to = start;
+    uint64_t first = at;
+
+    end = end - at < RECORD_BLOCK ? end : at + RECORD_BLOCK;
+    for (; at < end; at++) {
+        uint64_t word = words[at % RECORD_RING_WORDS];
+        fetch_ahead(leaves, words[(at + AHEAD) % RECORD_RING_WORDS]);
+        uint32_t *leaf = leaves[(word & RECORD_ADDRESS_MASK) >> LEAF_BITS & (LEAVES - 1)];
+        if (leaf == NULL) {
+            break;
+        }
+        uint32_t *entry = &leaf[word >> GRAIN_BITS & (LEAF_ENTRIES - 1)];
+        if ((word & RECORD_OPERATION_MASK) == RECORD_FREE) {
+            uint32_t object = *entry - 1;
+            if (object == UINT32_MAX || state.numbers.count == state.numbers.capacity) {
+                break;
+            }
+            *entry = 0;
+            state.numbers.given_up[state.numbers.count++] = object;
+            to = event_put_free(to, &state, object);
+        } else if ((word & RECORD_OPERATION_MASK) == RECORD_ALLOC) {
+            size_t size = word >> RECORD_SIZE_SHIFT;
+            if (*entry != 0 || size == RECORD_SIZE_ESCAPE) {
+                break;
+            }
+            state.last = numbers_take(&state.numbers);
+            *entry = state.last + 1;
+            to = event_put_short_alloc(to, word >> RECORD_DOMAIN_SHIFT & 3, size);
+        } else {
+            break;
+        }
+    }
+    stream->state = state;
+    stream->totals.requests += at - first;
+    used(stream, start, to);
+    return at;
+}
+
 /* Takes the event whose first word is at position `at`; returns the position behind it. */
 static inline uint64_t take_event(struct stream *stream, struct ring *ring, const uint64_t *words, uint64_t at)
 {
@@ -360,17 +422,9 @@ static void release_words(struct drain *drain, size_t index)
     struct ring *ring = &drain->ring[index];
     ring->told = ring->at;
     atomic_store(&shared->read, ring->at);
-    if (atomic_load(&shared->waiting) != 0) {
-        (void)syscall(SYS_futex, &shared->read, FUTEX_WAKE, 1, NULL, NULL, 0);
-    }
-}
-
-/* Begins to fetch the table's entry for a word that will come up soon. */
-static inline void fetch_ahead(const struct stream *stream, uint64_t word)
-{
-    const uint32_t *leaf = stream->leaves[(word & RECORD_ADDRESS_MASK) >> LEAF_BITS & (LEAVES - 1)];
-    if (leaf != NULL) {
-        __builtin_prefetch(&leaf[word >> GRAIN_BITS & (LEAF_ENTRIES - 1)], 1);
+    uint64_t wanted = atomic_load(&shared->wanted);
+    if (wanted != 0 && wanted <= ring->at && atomic_compare_exchange_strong(&shared->wanted, &wanted, 0)) {
+        (void)syscall(SYS_futex, &shared->wanted, FUTEX_WAKE, 1, NULL, NULL, 0);
     }
 }
 
@@ -388,6 +442,16 @@ static void switch_thread(struct stream *stream, const struct ring *ring, uint32
     put_time(stream, ring->time);
 }
 
+/* Is it the turn of the event whose mark this is? */
+static bool is_due(const struct process *process, struct ring *ring, uint64_t mark)
+{
+    uint64_t number = mark >> RECORD_MARK_SHIFT;
+    ring->numbered = true;
+    ring->head = number > process->expected ? number : UINT64_MAX;
+    ring->number = number;
+    return number <= process->expected;
+}
+
 /* Takes events of a ring until one comes whose turn it is not. True if there were any. */
 static bool take_turn(struct drain *drain, struct process *process, size_t index)
 {
@@ -398,7 +462,7 @@ static bool take_turn(struct drain *drain, struct process *process, size_t index
     uint32_t thread = drain->area->ring[index].thread;
 
     ring->head = UINT64_MAX;
-    if (at < end && ring->time > stream->time) {
+    if (at < end) {
         put_time(stream, ring->time);
     }
     while (at < end) {
@@ -408,32 +472,35 @@ static bool take_turn(struct drain *drain, struct process *process, size_t index
             at++;
             continue;
         }
-        if (operation == RECORD_MARK && (word & RECORD_MARK_TIME) != 0) {
-            take_time(stream, ring, word);
-            at++;
-            continue;
-        }
         if (operation == RECORD_MARK) {
-            uint64_t number = word >> RECORD_MARK_SHIFT;
-            ring->numbered = true;
-            if (number > process->expected) {
-                ring->head = number;
+            if ((word & RECORD_MARK_TIME) != 0) {
+                take_time(stream, ring, word);
+            } else if (!is_due(process, ring, word)) {
                 break;
             }
-            process->expected = number == process->expected ? number + 1 : process->expected;
             at++;
+            continue;
         }
         if (stream->thread != thread) {
             switch_thread(stream, ring, thread);
         }
-        fetch_ahead(stream, words[(at + AHEAD) % RECORD_RING_WORDS]);
-        at = take_event(stream, ring, words, at);
+        uint64_t first = at;
+        at = take_plain(stream, words, at, end);
+        ring->number += at - first;
+        if (at == first) {
+            at = take_event(stream, ring, words, at);
+            ring->number++;
+        }
+        if (ring->numbered && ring->number > process->expected) {
+            process->expected = ring->number;
+        }
         if (at - ring->told > TELL_WORDS) {
             ring->at = at;
             release_words(drain, index);
         }
     }
     ring->at = at;
+    drain->taken += at - start;
     return at != start;
 }
 
@@ -453,20 +520,24 @@ static void look(struct drain *drain, size_t index, uint64_t now)
     ring->written = written;
 }
 
-/* Takes the numbered events of `count` rings that are next. True if there were any. */
-static bool merge(struct drain *drain, struct process *process, const size_t *mine, size_t count)
+/* Takes the numbered events of `count` rings that are next. Those whose turn was last stand in front: the next is
+ * likely theirs again, as only so many threads run at a time. True if there were any. */
+static bool merge(struct drain *drain, struct process *process, size_t *mine, size_t count)
 {
     bool any = false;
     for (size_t i = 0; i < count; i++) {
         any |= take_turn(drain, process, mine[i]);
     }
     for (size_t i = 0; i < count;) {
-        if (drain->ring[mine[i]].head <= process->expected) {
-            any |= take_turn(drain, process, mine[i]);
-            i = 0;
-        } else {
+        size_t ring = mine[i];
+        if (drain->ring[ring].head > process->expected) {
             i++;
+            continue;
         }
+        any |= take_turn(drain, process, ring);
+        memmove(mine + 1, mine, i * sizeof *mine);
+        mine[0] = ring;
+        i = 0;
     }
     return any;
 }
@@ -506,7 +577,7 @@ static bool pass_over(struct drain *drain, uint32_t number)
     for (size_t i = 0; i < RECORD_RINGS; i++) {
         struct ring *ring = &drain->ring[i];
         if (is_of(drain, i, number) && ring->at < ring->written) {
-            uint64_t word = drain->words[i * RECORD_RING_WORDS + ring->at % RECORD_RING_WORDS];
+            uint64_t word = drain->words[i * RECORD_RING_WORDS + ring->at % RECORD_RING_WORDS]; /* a mark: it waits */
             uint64_t next = word >> RECORD_MARK_SHIFT;
             least = next < least ? next : least;
         }
@@ -567,10 +638,14 @@ static void begin_process(struct drain *drain, uint32_t number)
     process->stream->pid = shared->pid;
 }
 
-static bool has_ended(const struct process *process)
+/* Without a pidfd (an older kernel, a sandbox) the end is seen when the process's parent has seen it. */
+static bool has_ended(const struct process *process, pid_t pid)
 {
+    if (process->descriptor < 0) {
+        return kill(pid, 0) != 0 && errno == ESRCH;
+    }
     struct pollfd poll_one = {process->descriptor, POLLIN, 0};
-    return process->descriptor < 0 || (poll(&poll_one, 1, 0) > 0 && (poll_one.revents & POLLIN) != 0);
+    return poll(&poll_one, 1, 0) > 0 && (poll_one.revents & POLLIN) != 0;
 }
 
 static void end_stream(struct drain *drain, struct process *process, uint64_t status)
@@ -621,23 +696,23 @@ static uint32_t process_count(const struct drain *drain)
     return count < RECORD_PROCESSES ? count : RECORD_PROCESSES;
 }
 
-static bool turn_process(struct drain *drain, uint32_t number, uint32_t count, uint64_t now)
+static void turn_process(struct drain *drain, uint32_t number, uint32_t count, uint64_t now)
 {
     struct process *process = &drain->process[number];
     const struct record_process *shared = &drain->area->process[number];
 
     if (process->finished || atomic_load(&shared->ready) == 0) {
-        return false;
+        return;
     }
     if (!process->known) {
         if (shared->replaces >= 0 && !drain->process[shared->replaces].finished) {
-            return false;
+            return;
         }
         begin_process(drain, number);
-        return true;
+        return;
     }
     uint32_t next = successor(drain, number, count);
-    bool ended = process->dead || next != 0 || (number != 0 && has_ended(process));
+    bool ended = process->dead || next != 0 || (number != 0 && has_ended(process, shared->pid));
     if (ended) {
         int descriptor = process->descriptor;
         process->descriptor = next != 0 ? -1 : descriptor;
@@ -646,29 +721,26 @@ static bool turn_process(struct drain *drain, uint32_t number, uint32_t count, u
         if (next == 0 && process->stream != NULL) {
             end_stream(drain, process, process->dead ? drain->status : 0);
         }
-        return true;
+        return;
     }
-    bool any = drain_process(drain, number, now);
-    if (any) {
+    if (drain_process(drain, number, now)) {
         process->progress_at = now;
     } else if (now - process->progress_at > (uint64_t)PATIENCE_MS * 1000000) {
         process->progress_at = now;
-        any = pass_over(drain, number);
+        (void)pass_over(drain, number);
     }
     if (process->stream != NULL && now >= process->stream->flush_at) {
         recording_flush(process->stream->writer);
         process->stream->flush_at = now + (uint64_t)FLUSH_MS * 1000000;
     }
-    return any;
 }
 
-bool drain_turn(struct drain *drain)
+uint64_t drain_turn(struct drain *drain)
 {
-    uint64_t now = now_ns();
+    uint64_t now = now_ns(), before = drain->taken;
     uint32_t count = process_count(drain);
-    bool any = false;
     for (uint32_t i = 0; i < count; i++) {
-        any |= turn_process(drain, i, count, now);
+        turn_process(drain, i, count, now);
     }
     if (now >= drain->reap_at) {
         for (uint32_t i = 0; i < count; i++) {
@@ -678,7 +750,7 @@ bool drain_turn(struct drain *drain)
         }
         drain->reap_at = now + (uint64_t)REAP_MS * 1000000;
     }
-    return any;
+    return drain->taken - before;
 }
 
 /* ---- the whole ---- */

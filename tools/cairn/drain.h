@@ -29,8 +29,8 @@ struct drain *drain_create(const char *path, const char *description, size_t siz
 /* The descriptor of the memory file, which the program opens by /proc. */
 int drain_descriptor(const struct drain *drain);
 
-/* Takes what there is. Returns true if that was anything. */
-bool drain_turn(struct drain *drain);
+/* Takes what there is. Returns how many words of the rings that were. */
+uint64_t drain_turn(struct drain *drain);
 
 /* The process `pid`, the first of the recording, has ended, with `status` as in struct event_totals. */
 void drain_ended(struct drain *drain, pid_t pid, uint64_t status);

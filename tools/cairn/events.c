@@ -17,9 +17,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { TAG_CONTROL, TAG_FREE, TAG_ALLOC, TAG_ZEROED, TAG_ALIGNED, TAG_RESIZE };
 enum { CONTROL_THREAD, CONTROL_EXIT, CONTROL_TIME, CONTROL_END };
-enum { TAG_BITS = 3, NEAR = 31, ALIGNMENT_MAX = 46 };
+enum { ALIGNMENT_MAX = 46 };
 
 /* ---- numbers ---- */
 
@@ -51,59 +50,6 @@ void numbers_free(struct numbers *numbers)
 
 /* ---- writing ---- */
 
-static inline uint8_t *put_number(uint8_t *to, uint64_t number)
-{
-    for (; number >= 128; number >>= 7) {
-        *to++ = (uint8_t)(number | 128);
-    }
-    *to++ = (uint8_t)number;
-    return to;
-}
-
-static inline uint64_t distance(struct event_state *state, uint32_t object)
-{
-    int64_t step = (int64_t)object - (int64_t)state->last;
-    state->last = object;
-    return (uint64_t)step << 1 ^ (uint64_t)(step >> 63);
-}
-
-uint8_t *event_put_alloc(uint8_t *to, struct event_state *state, const struct event *event)
-{
-    unsigned domain = (unsigned)event->domain << TAG_BITS;
-    state->last = event->object;
-    switch (event->kind) {
-    case EVENT_ALIGNED:
-        *to++ = (uint8_t)(TAG_ALIGNED | domain);
-        *to++ = event->alignment;
-        break;
-    case EVENT_ZEROED:
-        *to++ = (uint8_t)(TAG_ZEROED | domain);
-        break;
-    default:
-        *to++ = (uint8_t)(TAG_ALLOC | domain);
-        break;
-    }
-    return put_number(to, event->size);
-}
-
-uint8_t *event_put_resize(uint8_t *to, struct event_state *state, const struct event *event)
-{
-    *to++ = (uint8_t)(TAG_RESIZE | (unsigned)event->domain << TAG_BITS);
-    to = put_number(to, distance(state, event->object));
-    return put_number(to, event->size);
-}
-
-uint8_t *event_put_free(uint8_t *to, struct event_state *state, uint32_t object)
-{
-    uint64_t step = distance(state, object);
-    if (step < NEAR) {
-        *to++ = (uint8_t)(TAG_FREE | step << TAG_BITS);
-        return to;
-    }
-    *to++ = (uint8_t)(TAG_FREE | NEAR << TAG_BITS);
-    return put_number(to, step);
-}
-
 static uint8_t *put_control(uint8_t *to, unsigned what)
 {
     *to++ = (uint8_t)(TAG_CONTROL | what << TAG_BITS);
@@ -112,23 +58,23 @@ static uint8_t *put_control(uint8_t *to, unsigned what)
 
 uint8_t *event_put_thread(uint8_t *to, enum event_kind kind, uint32_t thread)
 {
-    return put_number(put_control(to, kind == EVENT_THREAD ? CONTROL_THREAD : CONTROL_EXIT), thread);
+    return event_put_number(put_control(to, kind == EVENT_THREAD ? CONTROL_THREAD : CONTROL_EXIT), thread);
 }
 
 uint8_t *event_put_time(uint8_t *to, struct event_state *state, uint64_t units)
 {
-    to = put_number(put_control(to, CONTROL_TIME), units - state->time);
+    to = event_put_number(put_control(to, CONTROL_TIME), units - state->time);
     state->time = units;
     return to;
 }
 
 uint8_t *event_put_end(uint8_t *to, const struct event_totals *totals)
 {
-    to = put_number(put_control(to, CONTROL_END), totals->requests);
-    to = put_number(to, totals->unknown);
-    to = put_number(to, totals->missed);
-    to = put_number(to, totals->status);
-    return put_number(to, totals->duration_us);
+    to = event_put_number(put_control(to, CONTROL_END), totals->requests);
+    to = event_put_number(to, totals->unknown);
+    to = event_put_number(to, totals->missed);
+    to = event_put_number(to, totals->status);
+    return event_put_number(to, totals->duration_us);
 }
 
 /* ---- reading ---- */
@@ -215,7 +161,7 @@ static inline void get_event(struct source *from, struct event_state *state, str
     case TAG_FREE:
         event->kind = EVENT_FREE;
         event->size = 0;
-        event->object = get_object(from, state, upper == NEAR ? get_number(from) : upper);
+        event->object = get_object(from, state, upper == TAG_NEAR ? get_number(from) : upper);
         from->bad = from->bad || !numbers_give(&state->numbers, event->object);
         break;
     case TAG_ALIGNED:

@@ -92,10 +92,67 @@ struct event_totals {
 };
 
 /* These write an event's bytes and return where the next go. `object` of an allocation must come from numbers_take().
- * Each writes at most EVENT_BYTES_MAX bytes, event_put_end() EVENT_END_BYTES_MAX. */
-uint8_t *event_put_alloc(uint8_t *to, struct event_state *state, const struct event *event);
-uint8_t *event_put_resize(uint8_t *to, struct event_state *state, const struct event *event);
-uint8_t *event_put_free(uint8_t *to, struct event_state *state, uint32_t object);
+ * Each writes at most EVENT_BYTES_MAX bytes, event_put_end() EVENT_END_BYTES_MAX. Those that are inline are called for
+ * nearly every event. */
+
+enum { TAG_CONTROL, TAG_FREE, TAG_ALLOC, TAG_ZEROED, TAG_ALIGNED, TAG_RESIZE };
+enum { TAG_BITS = 3, TAG_NEAR = 31 };
+
+static inline uint8_t *event_put_number(uint8_t *to, uint64_t number)
+{
+    for (; number >= 128; number >>= 7) {
+        *to++ = (uint8_t)(number | 128);
+    }
+    *to++ = (uint8_t)number;
+    return to;
+}
+
+static inline uint64_t event_distance(struct event_state *state, uint32_t object)
+{
+    int64_t step = (int64_t)object - (int64_t)state->last;
+    state->last = object;
+    return (uint64_t)step << 1 ^ (uint64_t)(step >> 63);
+}
+
+static inline uint8_t *event_put_alloc(uint8_t *to, struct event_state *state, const struct event *event)
+{
+    unsigned tag = event->kind == EVENT_ALLOC ? TAG_ALLOC : event->kind == EVENT_ZEROED ? TAG_ZEROED : TAG_ALIGNED;
+    *to++ = (uint8_t)(tag | (unsigned)event->domain << TAG_BITS);
+    if (tag == TAG_ALIGNED) {
+        *to++ = event->alignment;
+    }
+    state->last = event->object;
+    return event_put_number(to, event->size);
+}
+
+/* An allocation of less than 16384 bytes, without a branch. state->last is the caller's to set. */
+static inline uint8_t *event_put_short_alloc(uint8_t *to, unsigned domain, size_t size)
+{
+    unsigned more = size >= 128;
+    to[0] = (uint8_t)(TAG_ALLOC | domain << TAG_BITS);
+    to[1] = (uint8_t)((size & 127) | more << 7);
+    to[2] = (uint8_t)(size >> 7);
+    return to + 2 + more;
+}
+
+static inline uint8_t *event_put_resize(uint8_t *to, struct event_state *state, const struct event *event)
+{
+    *to++ = (uint8_t)(TAG_RESIZE | (unsigned)event->domain << TAG_BITS);
+    to = event_put_number(to, event_distance(state, event->object));
+    return event_put_number(to, event->size);
+}
+
+static inline uint8_t *event_put_free(uint8_t *to, struct event_state *state, uint32_t object)
+{
+    uint64_t step = event_distance(state, object);
+    if (step < TAG_NEAR) {
+        *to++ = (uint8_t)(TAG_FREE | step << TAG_BITS);
+        return to;
+    }
+    *to++ = (uint8_t)(TAG_FREE | TAG_NEAR << TAG_BITS);
+    return event_put_number(to, step);
+}
+
 uint8_t *event_put_thread(uint8_t *to, enum event_kind kind, uint32_t thread);
 uint8_t *event_put_time(uint8_t *to, struct event_state *state, uint64_t units);
 uint8_t *event_put_end(uint8_t *to, const struct event_totals *totals);

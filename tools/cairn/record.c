@@ -36,7 +36,7 @@
 #define LIBRARY "libcairn-record.so"
 #define DEFAULT_PATH "cairn.rec"
 
-enum { SLEEP_LEAST_US = 100, SLEEP_MOST_US = 2000, DESCRIPTION_MAX = 65536 };
+enum { SLEEP_LEAST_US = 100, SLEEP_MOST_US = 2000, LITTLE = RECORD_RING_WORDS / 16, DESCRIPTION_MAX = 65536 };
 
 void record_help(void)
 {
@@ -162,12 +162,14 @@ static int follow(struct drain *drain, pid_t pid)
             (void)kill(pid, passed_on);
             passed_on = 0;
         }
-        if (drain_turn(drain)) {
-            sleep_us = SLEEP_LEAST_US;
-        } else {
+        uint64_t taken = drain_turn(drain);
+        if (taken < LITTLE) {
             struct timespec pause = {0, (long)sleep_us * 1000};
             (void)nanosleep(&pause, NULL);
             sleep_us = sleep_us * 2 < SLEEP_MOST_US ? sleep_us * 2 : SLEEP_MOST_US;
+        }
+        if (taken > 0) {
+            sleep_us = SLEEP_LEAST_US;
         }
         if (!ended && waitpid(pid, &status, WNOHANG) == pid) {
             ended = true;
