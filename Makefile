@@ -7,7 +7,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
 
-.PHONY: all build demo test test-quick test-cpython bench install analyze format clean help
+.PHONY: all build demo test test-quick test-policies test-cpython bench install analyze format clean help
 
 all: ## set up this machine for building, then build the libraries and the command (the default)
 	@scripts/setup build
@@ -22,13 +22,17 @@ demo: ## index the Python standard library on stock Python and on Cairn, and com
 	@$(MAKE) --no-print-directory build
 	@$(PYTHON) demo/demo.py --build $(BUILD)
 
-test: ## every test in every build (gcc, debug, sanitizers, clang, valgrind); about 15 minutes on two cores
+test: ## every test in every build (gcc, debug, sanitizers, clang, valgrind); about 18 minutes on two cores
 	@scripts/setup build test
 	@BUILD=$(BUILD) scripts/test
 
 test-quick: ## the release build's unit, model and tree checks
 	@scripts/setup build test
 	@BUILD=$(BUILD) scripts/test quick
+
+test-policies: ## unit, model and program tests under every fit and geometry, with pools and without; two hours
+	@scripts/setup build test
+	@BUILD=$(BUILD) scripts/test policies
 
 test-cpython: ## CPython's whole test-suite on Cairn and on stock Python, module by module; long
 	@scripts/setup build test

@@ -70,7 +70,8 @@ typedef struct cairn_geometry {
     bool return_at_once; /* true: a pool whose blocks are all free passes to the arena at once, and the next pool comes
                             from the fullest arena (CPython's rules). false: a class keeps its last empty pool until
                             someone needs one, and pools that still hold pages are taken first. */
-    size_t first_block;  /* bytes before a small pool's first block: a multiple of `alignment`, at most 240. 48 in
+    size_t first_block;  /* bytes before a small pool's first block: a multiple of `alignment`, at most 240, rounded
+                            up to a heap's min_alignment. 48 in
                             CPython, whose pools have a header: it happens to put the text of a short str object into
                             one cache line with the rest of what comparing it reads. */
 } cairn_geometry;
@@ -94,10 +95,12 @@ CAIRN_API int cairn_geometry_parse(const char *text, cairn_geometry *geometry, c
 
 /* Which hole serves a request that no pool serves (Knuth, The Art of Computer Programming, vol. 1, 2.5). */
 typedef enum cairn_fit {
-    CAIRN_FIT_BEST,  /* the smallest that is large enough */
-    CAIRN_FIT_FIRST, /* the one at the lowest address */
-    CAIRN_FIT_NEXT,  /* the next one, by address and round about, after the last that served */
-    CAIRN_FIT_WORST  /* the largest */
+    CAIRN_FIT_BEST,   /* the smallest that is large enough */
+    CAIRN_FIT_FIRST,  /* the one at the lowest address */
+    CAIRN_FIT_NEXT,   /* the next one, by address and round about, after the last that served */
+    CAIRN_FIT_WORST,  /* the largest */
+    CAIRN_FIT_DEFAULT /* first where holes serve nothing below 8 KiB: what is in use stays together at low addresses and
+                         keeps its pages; otherwise best, which is found faster among small holes */
 } cairn_fit;
 
 /* Options of a heap. Start from CAIRN_HEAP_OPTIONS_INIT and set what you need. */
@@ -143,7 +146,8 @@ typedef struct cairn_heap_options {
 #define CAIRN_HEAP_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
         sizeof(cairn_heap_options), NULL, NULL, false, false, 0, 0, CAIRN_PURGE_DELAY_DEFAULT_MS,                      \
-            CAIRN_KEEP_PERCENT_DEFAULT, CAIRN_FIT_BEST, false, 0, CAIRN_KEEP_FREE_ARENAS_DEFAULT, false, NULL, NULL, 0 \
+            CAIRN_KEEP_PERCENT_DEFAULT, CAIRN_FIT_DEFAULT, false, 0, CAIRN_KEEP_FREE_ARENAS_DEFAULT, false, NULL,      \
+            NULL, 0                                                                                                    \
     }
 
 /* ---------------------------------------------------------------------------------------------------------------

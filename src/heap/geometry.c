@@ -112,7 +112,7 @@ void geometry_apply(cairn_heap *heap)
 {
     const cairn_geometry *g = &heap->geometry;
     space_init(heap, &heap->spaces[SPACE_SMALL], g->arena_size, g->pool_size);
-    heap->spaces[SPACE_SMALL].first_block = g->first_block;
+    heap->spaces[SPACE_SMALL].first_block = (g->first_block + heap->min_alignment - 1) & ~(heap->min_alignment - 1);
     space_init(heap, &heap->spaces[SPACE_SPAN], SPAN_ARENA, SPAN_SLOT);
     heap->pooled_end = heap->no_pools ? 0 : (heap->meta.region ? g->small_limit : g->medium_limit) + 1;
     if (heap->no_pools) {

@@ -106,6 +106,8 @@ bool cairn_heaps_visit(bool (*visitor)(cairn_heap *heap, void *context), void *c
 
 /* ---- creation ---- */
 
+enum { FIRST_FIT_FROM = 8192 }; /* see CAIRN_FIT_DEFAULT */
+
 static void heap_init(cairn_heap *heap, const cairn_heap_options *options, const cairn_geometry *geometry)
 {
     heap->single = options->single;
@@ -119,10 +121,12 @@ static void heap_init(cairn_heap *heap, const cairn_heap_options *options, const
         size_t length = strnlen(options->name, NAME_MAX_BYTES - 1);
         memcpy(heap->name, options->name, length);
     }
-    heap->fit = options->fit;
     heap->no_pools = options->no_pools;
     heap->keep_free_arenas = options->keep_free_arenas;
     geometry_apply(heap);
+    heap->fit = options->fit != CAIRN_FIT_DEFAULT   ? options->fit
+                : heap->pooled_end > FIRST_FIT_FROM ? CAIRN_FIT_FIRST
+                                                    : CAIRN_FIT_BEST;
     os_lock_init(&heap->lock);
     owner_init(&heap->base, heap);
     heap->base.common = !heap->single;
@@ -170,7 +174,7 @@ void heap_start(void)
 static bool options_valid(const cairn_heap_options *options, const cairn_geometry *geometry)
 {
     return options->struct_size == sizeof *options && !cairn_geometry_error(geometry) &&
-           options->fit <= CAIRN_FIT_WORST &&
+           options->fit <= CAIRN_FIT_DEFAULT &&
            (options->min_alignment == 0 || options->min_alignment == 8 || options->min_alignment == 16);
 }
 

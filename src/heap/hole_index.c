@@ -336,6 +336,7 @@ struct chunk *index_choose_slow(struct hole_space *space, size_t size)
     case CAIRN_FIT_WORST:
         return space->bins ? bins_worst(space->bins, size, visited) : list_worst(space->root, size, visited);
     case CAIRN_FIT_BEST:
+    case CAIRN_FIT_DEFAULT: /* a heap has chosen by now */
         break;
     }
     return space->bins ? bins_best(space->bins, size, visited) : list_best(space->root, size, visited);

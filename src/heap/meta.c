@@ -36,7 +36,7 @@ static bool add_chunk(struct meta *meta, size_t need)
     while (size < need + META_ALIGN) {
         size *= 2;
     }
-    struct meta_chunk *chunk = source_reserve(meta->region, size, os_page_size());
+    struct meta_chunk *chunk = meta->region ? region_take_last(meta->region, size) : os->reserve(size, os_page_size());
     if (!chunk) {
         return false;
     }

@@ -278,6 +278,7 @@ static void set_defaults(struct options *into)
 {
     memset(into, 0, sizeof *into);
     (void)cairn_geometry_preset("default", &into->geometry);
+    into->fit = CAIRN_FIT_DEFAULT;
     into->purge_delay_ms = CAIRN_PURGE_DELAY_DEFAULT_MS;
     into->leaks_frames = LEAKS_FRAMES_DEFAULT;
     into->python = true;

@@ -32,7 +32,8 @@ enum { LEAKS_FRAMES_DEFAULT = 8, LEAKS_FRAMES_MAX = 64 };
 struct options {
     cairn_geometry geometry; /* CAIRN_GEOMETRY, as cairn_geometry_parse() reads it */
     bool geometry_given;     /* there was one */
-    cairn_fit fit;           /* CAIRN_FIT=best|first|next|worst: of the default heap and of Python's */
+    cairn_fit fit;           /* CAIRN_FIT=best|first|next|worst: of the default heap and of Python's; else
+                                CAIRN_FIT_DEFAULT */
     bool no_pools;           /* CAIRN_POOLS=on|off: of both, too */
     size_t limit;            /* CAIRN_LIMIT=SIZE, bytes or with suffix K, M, G, T: of the default heap and, on its own
                                 account, of Python's; 0: none */

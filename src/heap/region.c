@@ -78,6 +78,21 @@ void *region_take(struct region *region, size_t size, size_t alignment)
     return NULL;
 }
 
+void *region_take_last(struct region *region, size_t size)
+{
+    size_t count = pages_of(region, size);
+    size_t end = region->pages;
+    for (size_t at = end; at-- > 0 && count <= end;) {
+        if (page_is_used(region, at)) {
+            end = at;
+        } else if (end - at == count) {
+            set_pages(region, at, end, true);
+            return region->base + (at << region->page_shift);
+        }
+    }
+    return NULL;
+}
+
 void region_give(struct region *region, const void *address, size_t size)
 {
     size_t from = (size_t)((const char *)address - region->base) >> region->page_shift;

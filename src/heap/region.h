@@ -3,8 +3,8 @@
 
 /* region.h: where a heap's memory comes from: the system, or a *region*, memory that the caller gave once and for all.
  *
- * A region hands out runs of its pages, the lowest that fit, by a bitmap that lies in its own first pages, as do all
- * records of the heap that lives in it. So arenas, segments and metadata take what they need of one store, and what one
+ * A region hands out runs of its pages, the lowest that fit, by a bitmap that lies in its own first pages; the heap's
+ * metadata, which never goes back, takes the highest, so that it does not part what does. So arenas, segments and metadata take what they need of one store, and what one
  * gives back another may use. Nothing of a region is ever purged or released, and its contents are whatever they were.
  *
  * The source_* functions are the calls of os.h for a heap that may live in a region; `region` NULL means the system.
@@ -33,7 +33,10 @@ struct region *region_make(void *memory, size_t size);
 /* Takes a run of whole pages at a multiple of `alignment`; NULL if there is none. */
 void *region_take(struct region *region, size_t size, size_t alignment);
 
-/* Gives back what region_take gave. */
+/* The same with the highest run. */
+void *region_take_last(struct region *region, size_t size);
+
+/* Gives back what these gave. */
 void region_give(struct region *region, const void *address, size_t size);
 
 /* Bytes of the longest run of free pages. */

@@ -175,6 +175,8 @@ static long model_choice(const struct model *model, long need)
             wrapped = wrapped == NONE ? run.start : wrapped;
             choice = choice == NONE && run.start >= model->rover ? run.start : choice;
             break;
+        case CAIRN_FIT_DEFAULT: /* a heap's, never a space's */
+            break;
         }
     }
     return choice == NONE ? wrapped : choice;

@@ -15,6 +15,7 @@ static void run(const char *geometry, cairn_fit fit, bool no_pools, size_t memor
     struct model_plan plan = {
         .name = "policies",
         .geometry = geometry,
+        .as_told = true,
         .single = single,
         .fit = fit,
         .no_pools = no_pools,

@@ -6,7 +6,8 @@ A program is run three ways: on the system's allocator ("stock"), on Cairn as a 
 paths), and on Cairn with statistics ("counted": every request counted). Its output must be the same each time, and
 the counted run must have served at least the number of requests the test names: that proves Cairn was in use.
 
-$CAIRN_BUILD names the build folder (default: build/). Each test has its own folder (tmp_path); every process a test
+$CAIRN_BUILD names the build folder (default: build/). $CAIRN_TEST_FIT, $CAIRN_TEST_POOLS and $CAIRN_TEST_GEOMETRY, with
+the values of `cairn run`'s options, are the policy of a run: what programs get wherever a test leaves these open. Each test has its own folder (tmp_path); every process a test
 starts is in a session of its own that is killed when the test's command ends or its time is up.
 """
 
@@ -28,6 +29,8 @@ PRELOAD = BUILD / "libcairn-preload.so"
 CAIRN = BUILD / "cairn"
 SOURCES = Path(__file__).resolve().parent / "src"
 TIMEOUT = 240
+POLICY = {name: os.environ[f"CAIRN_TEST_{name.upper()}"] for name in ("fit", "pools", "geometry")
+          if os.environ.get(f"CAIRN_TEST_{name.upper()}")}
 UNWANTED = ("CAIRN_", "LD_PRELOAD", "MALLOC_", "GLIBC_TUNABLES", "PYTHON", "PYENV", "GIT_")
 
 
@@ -43,9 +46,19 @@ def clean_environment():
     return environment
 
 
+def under_policy(options):
+    """Options with the run's policy where they leave it open; without pools there is no geometry."""
+    open_ones = dict(POLICY)
+    if "geometry" in options:
+        open_ones.pop("pools", None)
+    if (open_ones | options).get("pools") == "off":
+        open_ones.pop("geometry", None)
+    return open_ones | options
+
+
 def cairn_environment(**options):
     """Environment that puts a program on Cairn; options become CAIRN_ variables in capitals."""
-    named = {f"CAIRN_{name.upper()}": str(value) for name, value in options.items()}
+    named = {f"CAIRN_{name.upper()}": str(value) for name, value in under_policy(options).items()}
     return clean_environment() | {"LD_PRELOAD": str(PRELOAD)} | named
 
 

@@ -30,3 +30,9 @@ def test_nothing_is_purged_before_its_time(build, tmp_path):
 def test_interrupted_waits(build, tmp_path, environment):
     outcome = execute([build("interrupted.c")], environment(), tmp_path)
     assert outcome.out == "ok\n" and outcome.code == 0
+
+
+def test_a_signal_during_the_purge_ends_the_wait(build, tmp_path):
+    """Between the two parts of a wait that is split, a signal is neither lost nor does it leave a mask behind."""
+    outcome = execute([build("window.c", "-rdynamic")], cairn_environment(), tmp_path, timeout=60)
+    assert outcome.out == "ok\n" and outcome.code == 0

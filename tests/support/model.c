@@ -882,8 +882,9 @@ static void prepare(struct model *model, const struct model_plan *plan)
         require(model->memory != NULL && os->commit(model->memory, plan->memory_size));
         options.memory = model->memory;
     }
-    model->heap = cairn_heap_create(&options);
+    model->heap = plan->as_told ? heap_as_told(&options) : cairn_heap_create(&options);
     require(model->heap != NULL);
+    cairn_heap_geometry(model->heap, &model->geometry);
     for (unsigned w = 0; w < plan->threads; w++) {
         struct worker *worker = &model->workers[w];
         worker->model = model;

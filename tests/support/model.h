@@ -28,6 +28,7 @@
 struct model_plan {
     const char *name;             /* shown on failure */
     const char *geometry;         /* as cairn_geometry_parse() reads it */
+    bool as_told;                 /* geometry, fit and no_pools are as told here, whatever the policy of the run */
     bool single;                  /* heap kind */
     bool exact;                   /* heap option */
     size_t min_alignment;         /* heap option */

@@ -219,6 +219,133 @@ const struct misuse_record *misuse_record_now(void)
 
 /* ---- heaps ---- */
 
+/* What the environment says; read before main(), by which time the environment is known. */
+static struct {
+    bool no_pools;
+    cairn_fit fit;
+    bool has_geometry;
+    cairn_geometry geometry;
+} policy;
+
+/* The value of a variable; NULL if it is unset or empty. */
+static const char *setting(const char *name)
+{
+    const char *text = getenv(name);
+    return text != NULL && *text != '\0' ? text : NULL;
+}
+
+_Noreturn static void bad_setting(const char *name, const char *text, const char *wanted)
+{
+    fprintf(stderr, "cairn: %s must be %s, not '%s'\n", name, wanted, text);
+    exit(2);
+}
+
+static void read_fit(const char *text)
+{
+    static const char *const fits[] = {"best", "first", "next", "worst"};
+    for (int i = CAIRN_FIT_BEST; i <= CAIRN_FIT_WORST; i++) {
+        if (strcmp(text, fits[i]) == 0) {
+            policy.fit = (cairn_fit)i;
+            return;
+        }
+    }
+    bad_setting("CAIRN_TEST_FIT", text, "best, first, next or worst");
+}
+
+static void read_pools(const char *text)
+{
+    policy.no_pools = strcmp(text, "off") == 0;
+    if (!policy.no_pools && strcmp(text, "on") != 0) {
+        bad_setting("CAIRN_TEST_POOLS", text, "on or off");
+    }
+}
+
+static void read_geometry(const char *text)
+{
+    char error[200];
+    if (cairn_geometry_parse(text, &policy.geometry, error, sizeof error) != 0) {
+        bad_setting("CAIRN_TEST_GEOMETRY", text, error);
+    }
+    policy.has_geometry = strcmp(text, "default") != 0;
+}
+
+/* The default heap is made from the library's own variables. */
+static __attribute__((constructor)) void read_policy(void)
+{
+    const char *fit = setting("CAIRN_TEST_FIT");
+    const char *pools = setting("CAIRN_TEST_POOLS");
+    const char *geometry = setting("CAIRN_TEST_GEOMETRY");
+    if (fit != NULL) {
+        read_fit(fit);
+        setenv("CAIRN_FIT", fit, true);
+    }
+    if (pools != NULL) {
+        read_pools(pools);
+        setenv("CAIRN_POOLS", pools, true);
+    }
+    if (geometry != NULL) {
+        read_geometry(geometry);
+        setenv("CAIRN_GEOMETRY", geometry, true);
+    }
+}
+
+bool policy_has_pools(void)
+{
+    return !policy.no_pools;
+}
+
+void only_with_pools(void)
+{
+    if (policy.no_pools) {
+        skip();
+    }
+}
+
+static bool is_default(const cairn_geometry *geometry)
+{
+    cairn_geometry preset;
+    assert_int_equal(cairn_geometry_preset("default", &preset), 0);
+    return geometry->arena_size == preset.arena_size && geometry->pool_size == preset.pool_size &&
+           geometry->alignment == preset.alignment && geometry->small_limit == preset.small_limit &&
+           geometry->medium_limit == preset.medium_limit && geometry->reuse_at_once == preset.reuse_at_once &&
+           geometry->return_at_once == preset.return_at_once && geometry->first_block == preset.first_block;
+}
+
+void apply_policy(cairn_heap_options *options, cairn_geometry *geometry)
+{
+    options->no_pools = options->no_pools || policy.no_pools;
+    options->fit = options->fit == CAIRN_FIT_BEST ? policy.fit : options->fit;
+    if (policy.has_geometry && (options->geometry == NULL || is_default(options->geometry))) {
+        *geometry = policy.geometry;
+        options->geometry = geometry;
+    }
+}
+
+#undef cairn_heap_create
+
+cairn_heap *heap_as_told(const cairn_heap_options *options)
+{
+    return cairn_heap_create(options);
+}
+
+cairn_heap *heap_with_pools(const cairn_heap_options *options)
+{
+    cairn_heap_options filled = *options;
+    filled.fit = options->fit == CAIRN_FIT_BEST ? policy.fit : options->fit;
+    return cairn_heap_create(&filled);
+}
+
+cairn_heap *heap_under_policy(const cairn_heap_options *options)
+{
+    cairn_heap_options filled = CAIRN_HEAP_OPTIONS_INIT;
+    cairn_geometry geometry;
+    if (options != NULL) {
+        filled = *options;
+    }
+    apply_policy(&filled, &geometry);
+    return cairn_heap_create(&filled);
+}
+
 cairn_heap_options options_of_preset(const char *preset, cairn_geometry *geometry)
 {
     cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
@@ -233,7 +360,7 @@ cairn_heap *heap_of_preset(const char *preset, bool single)
     cairn_heap_options options = options_of_preset(preset, &geometry);
     options.single = single;
     options.name = preset;
-    cairn_heap *heap = cairn_heap_create(&options);
+    cairn_heap *heap = heap_under_policy(&options);
     assert_non_null(heap);
     return heap;
 }

@@ -6,6 +6,12 @@
  *
  * CAIRN_TEST_SCALE is a percentage: loops are scaled by it (valgrind runs at 1 to 5). CAIRN_TEST_SEED repeats a run.
  *
+ * CAIRN_TEST_FIT, CAIRN_TEST_POOLS and CAIRN_TEST_GEOMETRY, with the values of `cairn run`'s options, are the policy of
+ * a run: what every heap is made with wherever its test leaves these options at their defaults, the process's default
+ * heap included. So each test is held against every policy, unless it is about one: then it makes its heaps by
+ * heap_as_told() or heap_with_pools(); or, if what it says holds only with pools, it calls only_with_pools() first, and
+ * is skipped without.
+ *
  * cmocka's assertions leave the test by longjmp, so they belong to the thread that runs the test. Other threads use
  * require(), which prints the place and ends the process.
  *
@@ -86,7 +92,28 @@ const struct misuse_record *misuse_record_now(void);
 
 /* ---- heaps ---- */
 
-/* A heap of a preset; fails the test if there is none. */
+/* cairn_heap_create() under the policy of the run: it takes the place of options left at best fit, pools, and the
+ * default preset's geometry (or NULL). */
+cairn_heap *heap_under_policy(const cairn_heap_options *options) CAIRN_USE_RESULT;
+
+/* cairn_heap_create() itself. */
+cairn_heap *heap_as_told(const cairn_heap_options *options) CAIRN_USE_RESULT;
+
+/* cairn_heap_create() under the policy's fit, but with the pools and the geometry told: for tests of pools. */
+cairn_heap *heap_with_pools(const cairn_heap_options *options) CAIRN_USE_RESULT;
+
+#define cairn_heap_create heap_under_policy
+
+/* Fills in the policy where `options` leave it open; `geometry` is where its geometry is kept. */
+void apply_policy(cairn_heap_options *options, cairn_geometry *geometry);
+
+/* Whether the policy's heaps have pools. */
+bool policy_has_pools(void);
+
+/* Skips the test that calls it if they have none: for what only pools do. */
+void only_with_pools(void);
+
+/* A heap of a preset; fails the test if there is none. "default" means the policy's geometry if there is one. */
 cairn_heap *heap_of_preset(const char *preset, bool single);
 
 /* Options with the preset's geometry filled in; `geometry` is where it is kept. */

@@ -18,7 +18,7 @@ static int set_up(void **state)
     cairn_heap_options options = options_of_preset("classic", &geometry);
     options.single = true;
     options.purge_delay_ms = 0;
-    *state = cairn_heap_create(&options);
+    *state = heap_with_pools(&options);
     return *state != NULL ? 0 : -1;
 }
 
@@ -29,7 +29,7 @@ static int set_up_patient(void **state)
     cairn_heap_options options = options_of_preset("classic", &geometry);
     options.single = true;
     options.purge_delay_ms = 3600000;
-    *state = cairn_heap_create(&options);
+    *state = heap_with_pools(&options);
     return *state != NULL ? 0 : -1;
 }
 

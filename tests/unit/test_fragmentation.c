@@ -42,6 +42,17 @@ static cairn_heap *lasting_heap(const char *preset)
     return heap;
 }
 
+/* The same with pools of the preset told, whatever the policy. */
+static cairn_heap *lasting_pools(const char *preset)
+{
+    cairn_geometry geometry;
+    cairn_heap_options options = lasting_options(preset, &geometry);
+    options.single = true;
+    cairn_heap *heap = heap_with_pools(&options);
+    assert_non_null(heap);
+    return heap;
+}
+
 /* A block with something in every byte. */
 static void *filled(cairn_heap *heap, size_t size)
 {
@@ -104,7 +115,7 @@ static void an_empty_heap_has_no_figures(void **state)
 static void every_second_block_freed_is_half_the_memory(void **state)
 {
     (void)state;
-    cairn_heap *heap = lasting_heap("classic");
+    cairn_heap *heap = lasting_pools("classic");
     void *blocks[1000];
     for (size_t i = 0; i < COUNT_OF(blocks); i++) {
         blocks[i] = filled(heap, 64);
@@ -131,7 +142,7 @@ static void every_second_block_freed_is_half_the_memory(void **state)
 static void what_lies_before_and_behind_the_blocks_of_a_pool_is_its_tails(void **state)
 {
     (void)state;
-    cairn_heap *heap = lasting_heap("cpython");
+    cairn_heap *heap = lasting_pools("cpython");
     for (size_t i = 0; i < 3 * 32; i++) {
         filled(heap, 496);
     }
@@ -148,7 +159,7 @@ static void what_lies_before_and_behind_the_blocks_of_a_pool_is_its_tails(void *
 static void blocks_never_carved_count_where_they_share_a_page(void **state)
 {
     (void)state;
-    cairn_heap *heap = lasting_heap("default");
+    cairn_heap *heap = lasting_pools("default");
     filled(heap, 48);
     const cairn_class_stats *row = &stats_of(heap)->classes[48 / 16 - 1];
     assert_int_equal(row->block_size, 48);
@@ -167,12 +178,13 @@ static void blocks_never_carved_count_where_they_share_a_page(void **state)
 static void pools_without_live_blocks_are_free_pools(void **state)
 {
     (void)state;
+    only_with_pools();
     for (size_t p = 0; p < COUNT_OF(presets); p++) {
         cairn_heap *heap = lasting_heap(presets[p]);
         cairn_geometry geometry;
         cairn_heap_geometry(heap, &geometry);
         size_t count = (geometry.pool_size - geometry.first_block) / 64;
-        void *blocks[256];
+        static void *blocks[KIB(512) / 64];
         assert_true(count <= COUNT_OF(blocks));
         for (size_t i = 0; i < count; i++) {
             blocks[i] = filled(heap, 64);
@@ -194,7 +206,7 @@ static void pools_without_live_blocks_are_free_pools(void **state)
 static void occupancy_is_counted_in_tenths(void **state)
 {
     (void)state;
-    cairn_heap *heap = lasting_heap("classic");
+    cairn_heap *heap = lasting_pools("classic");
     void *blocks[80]; /* 10 to a pool of 4096 */
     for (size_t i = 0; i < COUNT_OF(blocks); i++) {
         blocks[i] = filled(heap, 400);
@@ -275,13 +287,14 @@ static void a_header_counts_where_it_lies(void **state)
 
 /* ---- the largest request ---- */
 
+/* Of the default geometry, or without pools. */
 static cairn_heap *limited_heap(size_t limit, bool no_pools)
 {
     cairn_geometry geometry;
     cairn_heap_options options = lasting_options("default", &geometry);
     options.limit = limit;
     options.no_pools = no_pools;
-    cairn_heap *heap = cairn_heap_create(&options);
+    cairn_heap *heap = heap_with_pools(&options);
     assert_non_null(heap);
     return heap;
 }
@@ -333,7 +346,7 @@ static void classes_that_serve_no_request_do_not_count(void **state)
     cairn_heap_options options = lasting_options("classic", &geometry);
     geometry.small_limit = 504;
     options.min_alignment = 16;
-    cairn_heap *heap = cairn_heap_create(&options);
+    cairn_heap *heap = heap_with_pools(&options);
     assert_non_null(heap);
     filled(heap, 64);
     assert_int_equal(figures_of(heap)->largest_request, 496);
@@ -402,7 +415,7 @@ static void internal_fragmentation_is_told_by_class(void **state)
     cairn_geometry geometry;
     cairn_heap_options options = lasting_options("classic", &geometry);
     options.exact = true;
-    cairn_heap *heap = cairn_heap_create(&options);
+    cairn_heap *heap = heap_with_pools(&options);
     assert_non_null(heap);
     for (size_t i = 0; i < 50; i++) {
         filled(heap, 101); /* gets 104 */

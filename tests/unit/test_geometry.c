@@ -231,7 +231,7 @@ static void a_pool_holds_what_follows_its_first_block(void **state)
     for (g.first_block = 0; g.first_block <= 240; g.first_block += 16) {
         cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
         options.geometry = &g;
-        cairn_heap *heap = cairn_heap_create(&options);
+        cairn_heap *heap = heap_with_pools(&options);
         assert_non_null(heap);
         size_t capacity = (g.pool_size - g.first_block) / 512;
         char *first = cairn_alloc(heap, 512);
@@ -242,6 +242,32 @@ static void a_pool_holds_what_follows_its_first_block(void **state)
         assert_int_equal(stats_of(heap)->pools_full, 1);
         assert_int_equal((uintptr_t)cairn_alloc(heap, 512) % g.pool_size, g.first_block);
         assert_int_equal((uintptr_t)cairn_alloc_aligned(heap, 256, 512) % 256, 0);
+        heap_is_sound(heap);
+        cairn_heap_destroy(heap);
+    }
+}
+
+/* Also where that is no multiple of the alignment asked of the whole heap. */
+static void blocks_are_aligned_whatever_the_first_block(void **state)
+{
+    (void)state;
+    for (size_t first = 0; first <= 240; first += 8) {
+        cairn_geometry g;
+        assert_int_equal(cairn_geometry_preset("classic", &g), 0);
+        g.first_block = first;
+        cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
+        options.geometry = &g;
+        options.min_alignment = 16;
+        cairn_heap *heap = heap_with_pools(&options);
+        assert_non_null(heap);
+        for (size_t size = 1; size <= 600; size++) {
+            void *block = cairn_alloc(heap, size);
+            assert_non_null(block);
+            assert_true(aligned_to(block, 16));
+            void *aligned = cairn_alloc_aligned(heap, 16, size);
+            assert_non_null(aligned);
+            assert_true(aligned_to(aligned, 16));
+        }
         heap_is_sound(heap);
         cairn_heap_destroy(heap);
     }
@@ -319,7 +345,7 @@ static void a_heap_tells_the_geometry_it_was_made_with(void **state)
     cairn_geometry wanted = {MIB(2), KIB(32), 8, 256, 4096, true, false, 24};
     cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
     options.geometry = &wanted;
-    cairn_heap *heap = cairn_heap_create(&options);
+    cairn_heap *heap = heap_with_pools(&options);
     assert_non_null(heap);
     wanted.reuse_at_once = false; /* the heap holds a copy */
     cairn_geometry got;
@@ -351,6 +377,7 @@ int main(void)
         cmocka_unit_test(bad_medium_limits_are_named),
         cmocka_unit_test(bad_first_blocks_are_named),
         cmocka_unit_test(a_pool_holds_what_follows_its_first_block),
+        cmocka_unit_test(blocks_are_aligned_whatever_the_first_block),
         cmocka_unit_test(small_limit_above_an_eighth_of_the_pool_is_named),
         cmocka_unit_test(every_geometry_without_error_serves),
         cmocka_unit_test(a_heap_tells_the_geometry_it_was_made_with),

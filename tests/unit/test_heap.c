@@ -4,8 +4,10 @@
 /* test_heap.c: heaps are made, named, listed and destroyed, and take nothing with them. */
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "heap/types.h"
 #include "os/os.h"
 #include "support/os_fake.h"
 #include "support/test.h"
@@ -28,7 +30,7 @@ static void expect_refused(const cairn_heap_options *options)
 static void options_may_be_null(void **state)
 {
     (void)state;
-    cairn_heap *heap = cairn_heap_create(NULL);
+    cairn_heap *heap = heap_as_told(NULL);
     assert_non_null(heap);
     cairn_geometry got;
     cairn_geometry preset;
@@ -38,6 +40,34 @@ static void options_may_be_null(void **state)
     assert_int_equal(got.pool_size, preset.pool_size);
     assert_string_equal(cairn_heap_name(heap), "");
     cairn_heap_destroy(heap);
+}
+
+/* Without which a run under a policy would prove nothing. */
+static void the_policy_of_the_run_reaches_every_heap(void **state)
+{
+    (void)state;
+    static const char *const fits[] = {"best", "first", "next", "worst"};
+    const char *fit = getenv("CAIRN_TEST_FIT");
+    const char *pools = getenv("CAIRN_TEST_POOLS");
+    const char *geometry = getenv("CAIRN_TEST_GEOMETRY");
+    cairn_geometry wanted;
+    assert_int_equal(cairn_geometry_parse(geometry && *geometry ? geometry : "default", &wanted, NULL, 0), 0);
+    bool without = pools && strcmp(pools, "off") == 0;
+    const char *otherwise = wanted.medium_limit >= KIB(8) && !without ? "first" : "best"; /* CAIRN_FIT_DEFAULT */
+    cairn_heap *heaps[] = {cairn_heap_create(NULL), heap_of_preset("default", true), cairn_heap_default()};
+    for (size_t i = 0; i < COUNT_OF(heaps); i++) {
+        cairn_geometry got;
+        assert_non_null(heaps[i]);
+        cairn_heap_geometry(heaps[i], &got);
+        assert_int_equal(got.arena_size, wanted.arena_size);
+        assert_int_equal(got.pool_size, wanted.pool_size);
+        assert_int_equal(got.first_block, wanted.first_block);
+        assert_string_equal(fits[heaps[i]->fit], fit && *fit ? fit : otherwise);
+        assert_int_equal(heaps[i]->no_pools, without);
+        if (heaps[i] != cairn_heap_default()) {
+            cairn_heap_destroy(heaps[i]);
+        }
+    }
 }
 
 static void options_out_of_range_are_einval(void **state)
@@ -213,18 +243,22 @@ static void the_default_heap_is_one_aligned_to_16(void **state)
 static void the_default_heaps_first_few_of_a_class_come_from_holes(void **state)
 {
     (void)state;
+    only_with_pools();
     cairn_heap *heap = cairn_heap_default();
+    cairn_geometry geometry;
+    cairn_heap_geometry(heap, &geometry);
+    const size_t size = geometry.medium_limit;
     void *blocks[20];
     size_t before = stats_of(heap)->large_blocks;
     for (size_t i = 0; i < COUNT_OF(blocks); i++) {
-        blocks[i] = cairn_alloc(heap, 15000);
+        blocks[i] = cairn_alloc(heap, size);
         assert_non_null(blocks[i]);
         assert_true(aligned_to(blocks[i], 16));
-        pattern_fill(blocks[i], 15000, i);
+        pattern_fill(blocks[i], size, i);
         assert_int_equal(stats_of(heap)->large_blocks - before, i < 16 ? i + 1 : 16);
     }
     for (size_t i = 0; i < COUNT_OF(blocks); i++) {
-        assert_true(pattern_holds(blocks[i], 15000, 15000, i));
+        assert_true(pattern_holds(blocks[i], size, size, i));
         cairn_free(heap, blocks[i]);
     }
     assert_int_equal(stats_of(heap)->large_blocks, before);
@@ -322,6 +356,7 @@ int main(void)
     os_fake_install();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_may_be_null),
+        cmocka_unit_test(the_policy_of_the_run_reaches_every_heap),
         cmocka_unit_test(options_out_of_range_are_einval),
         cmocka_unit_test(min_alignment_holds_for_every_size),
         cmocka_unit_test(a_name_is_copied_and_cut_at_31_bytes),

@@ -20,7 +20,7 @@ static cairn_heap *heap_with_delay(unsigned delay_ms)
     geometry.first_block = 0;
     options.single = true;
     options.purge_delay_ms = delay_ms;
-    cairn_heap *heap = cairn_heap_create(&options);
+    cairn_heap *heap = heap_with_pools(&options);
     assert_non_null(heap);
     os_fake_reset();
     return heap;

@@ -64,6 +64,7 @@ static int settle(void **state)
 static void reserve_makes_whole_arenas_at_creation(void **state)
 {
     (void)state;
+    only_with_pools();
     size_t bytes = os_fake_reserved_bytes();
     cairn_heap_options options = classic_options();
     options.reserve = 3 * ARENA + 1;
@@ -215,6 +216,7 @@ static void free_all(cairn_heap *heap, void **blocks, size_t count)
 static void at_most_n_free_arenas_are_kept(void **state)
 {
     (void)state;
+    only_with_pools();
     for (unsigned keep = 0; keep <= 6; keep++) {
         cairn_heap_options options = classic_options();
         options.keep_free_arenas = keep;
@@ -268,6 +270,7 @@ static cairn_heap *sharing(cairn_heap *other, bool single)
 static void free_arenas_pass_between_heaps_that_share_a_supply(void **state)
 {
     (void)state;
+    only_with_pools();
     size_t bytes = os_fake_reserved_bytes();
     cairn_heap *a = sharing(NULL, true);
     cairn_heap *b = sharing(a, true);
@@ -297,6 +300,7 @@ static void free_arenas_pass_between_heaps_that_share_a_supply(void **state)
 static void arenas_from_a_supply_hold_no_pages_and_no_old_contents(void **state)
 {
     (void)state;
+    only_with_pools();
     cairn_heap *a = sharing(NULL, true);
     cairn_heap *b = sharing(a, true);
     void **blocks = fill_arenas(a, 2);
@@ -316,6 +320,7 @@ static void arenas_from_a_supply_hold_no_pages_and_no_old_contents(void **state)
 static void a_trim_empties_the_supply(void **state)
 {
     (void)state;
+    only_with_pools();
     cairn_heap *a = sharing(NULL, true);
     cairn_heap *b = sharing(a, true);
     free_all(a, fill_arenas(a, 5), 5 * IN_ARENA);
@@ -330,10 +335,12 @@ static void a_trim_empties_the_supply(void **state)
 static void arenas_of_other_sizes_are_left_to_those_who_use_them(void **state)
 {
     (void)state;
+    only_with_pools();
     cairn_heap *a = sharing(NULL, true);
     cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
     options.supply = a;
-    cairn_heap *other = made(&options); /* arenas of 1 MiB */
+    cairn_heap *other = heap_with_pools(&options); /* arenas of 1 MiB */
+    assert_non_null(other);
     free_all(a, fill_arenas(a, 3), 3 * IN_ARENA);
     struct os_fake_calls before = os_fake_calls();
     void *block = cairn_alloc(other, 100);
@@ -347,6 +354,7 @@ static void arenas_of_other_sizes_are_left_to_those_who_use_them(void **state)
 static void limits_of_heaps_that_share_are_their_own(void **state)
 {
     (void)state;
+    only_with_pools();
     cairn_heap *a = sharing(NULL, true);
     cairn_heap_options options = classic_options();
     options.supply = a;
@@ -367,6 +375,7 @@ static void limits_of_heaps_that_share_are_their_own(void **state)
 static void sharing_survives_every_refusal(void **state)
 {
     (void)state;
+    only_with_pools();
     for (size_t n = 0; n < 40; n++) {
         size_t bytes = os_fake_reserved_bytes();
         cairn_heap *a = sharing(NULL, true);
@@ -517,7 +526,7 @@ static size_t empty(cairn_heap *heap, size_t count)
 
 static void live_in_a_region(const char *preset, bool single, bool no_pools)
 {
-    const size_t size = test_scale() < 10 ? MIB(8) : MIB(12);
+    const size_t size = MIB(12); /* twice the largest block and more: records may come to lie in the middle */
     char *memory = memory_of(size + 2);
     cairn_geometry geometry;
     cairn_heap_options options = options_of_preset(preset, &geometry);
@@ -564,14 +573,16 @@ static void a_heap_lives_in_given_memory(void **state)
 static void requests_of_every_kind_work_in_given_memory(void **state)
 {
     (void)state;
-    enum { SIZE = 8 * 1024 * 1024 };
     for (int no_pools = 0; no_pools < 2; no_pools++) {
-        char *memory = memory_of(SIZE);
-        cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
+        cairn_geometry geometry;
+        cairn_heap_options options = options_of_preset("default", &geometry);
+        apply_policy(&options, &geometry);
+        const size_t room = MIB(7) + geometry.arena_size;
+        char *memory = memory_of(room);
         options.no_pools = no_pools;
         options.exact = true;
         options.memory = memory;
-        options.memory_size = SIZE;
+        options.memory_size = room;
         cairn_heap *heap = made(&options);
         for (size_t size = 0; size < 100000; size = size * 5 / 4 + 1) {
             unsigned char *block = cairn_calloc(heap, 1, size); /* the memory was not zero */
@@ -585,7 +596,7 @@ static void requests_of_every_kind_work_in_given_memory(void **state)
             for (size_t alignment = 8; alignment <= KIB(64); alignment *= 2) {
                 void *aligned = cairn_alloc_aligned(heap, alignment, size);
                 assert_non_null(aligned);
-                assert_true(aligned_to(aligned, alignment) && inside(aligned, memory, SIZE));
+                assert_true(aligned_to(aligned, alignment) && inside(aligned, memory, room));
                 cairn_free(heap, aligned);
             }
         }
@@ -595,7 +606,7 @@ static void requests_of_every_kind_work_in_given_memory(void **state)
         assert_int_equal(stats_of(heap)->held_bytes, 0);
         heap_is_sound(heap);
         cairn_heap_destroy(heap);
-        assert_true(os->release(memory, SIZE));
+        assert_true(os->release(memory, room));
     }
 }
 
@@ -660,7 +671,7 @@ static void memory_too_small_for_one_arena_is_einval(void **state)
         for (size_t size = i == 1 ? MIB(1) - page : 1; size < MIB(2) && least == 0; size += page) {
             options.memory_size = size;
             errno = 0;
-            cairn_heap *heap = cairn_heap_create(&options);
+            cairn_heap *heap = heap_with_pools(&options);
             if (heap == NULL) {
                 assert_int_equal(errno, EINVAL);
                 continue;

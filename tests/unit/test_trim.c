@@ -20,7 +20,7 @@ static cairn_heap *patient_heap(bool single)
     geometry.first_block = 0;
     options.single = single;
     options.purge_delay_ms = NEVER_MS;
-    cairn_heap *heap = cairn_heap_create(&options);
+    cairn_heap *heap = heap_with_pools(&options);
     assert_non_null(heap);
     os_fake_reset();
     return heap;
