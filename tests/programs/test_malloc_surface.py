@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from conftest import PRELOAD, cairn_environment, execute
+from conftest import POLICY, PRELOAD, cairn_environment, execute
 
 GROUPS = ["symbols", "zero", "alignment", "calloc", "limits", "errno", "realloc", "aligned", "pages", "sized",
           "figures", "trim", "libc", "threads"]
@@ -47,7 +47,7 @@ def test_malloc_info_is_xml_with_cairns_figures(build, programs):
     assert (root.tag, root.get("version")) == ("malloc", "1")
     heap = root.find("heap[@name='default']")
     free_48 = [size for size in heap.iter("size") if int(size.get("from")) <= 48 <= int(size.get("to"))]
-    assert sum(int(size.get("count")) for size in free_48) >= 500
+    assert sum(int(size.get("count")) for size in free_48) >= 500 or POLICY.get("pools") == "off"
     assert all(int(size.get("total")) == int(size.get("count")) * int(size.get("to")) for size in heap.iter("size"))
     for where in (heap, root):
         mapped = where.find("total[@type='mmap']")
@@ -171,7 +171,7 @@ def test_statistics_as_text(build, programs):
 def test_statistics_when_the_limit_is_reached(programs, tmp_path):
     source = "data = []\ntry:\n while True: data.append(b'x' * 5000)\nexcept MemoryError: pass\nprint(len(data) > 500)"
     outcome = programs.cairn(["/usr/bin/python3", "-S", "-c", source],
-                             options={"limit": "8M", "stats": "json", "python": 0, "stats_file": "s.json"},
+                             options={"limit": "64M", "stats": "json", "python": 0, "stats_file": "s.json"},
                              env={"PYTHONMALLOC": "malloc"})
     assert (outcome.code, outcome.out, outcome.err) == (0, "True\n", "")
     document, = documents((tmp_path / "s.json").read_text())

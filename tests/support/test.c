@@ -222,6 +222,7 @@ const struct misuse_record *misuse_record_now(void)
 /* What the environment says; read before main(), by which time the environment is known. */
 static struct {
     bool no_pools;
+    bool has_fit;
     cairn_fit fit;
     bool has_geometry;
     cairn_geometry geometry;
@@ -245,6 +246,7 @@ static void read_fit(const char *text)
     static const char *const fits[] = {"best", "first", "next", "worst"};
     for (int i = CAIRN_FIT_BEST; i <= CAIRN_FIT_WORST; i++) {
         if (strcmp(text, fits[i]) == 0) {
+            policy.has_fit = true;
             policy.fit = (cairn_fit)i;
             return;
         }
@@ -311,10 +313,15 @@ static bool is_default(const cairn_geometry *geometry)
            geometry->return_at_once == preset.return_at_once && geometry->first_block == preset.first_block;
 }
 
+static cairn_fit fit_under_policy(cairn_fit fit)
+{
+    return policy.has_fit && (fit == CAIRN_FIT_DEFAULT || fit == CAIRN_FIT_BEST) ? policy.fit : fit;
+}
+
 void apply_policy(cairn_heap_options *options, cairn_geometry *geometry)
 {
     options->no_pools = options->no_pools || policy.no_pools;
-    options->fit = options->fit == CAIRN_FIT_BEST ? policy.fit : options->fit;
+    options->fit = fit_under_policy(options->fit);
     if (policy.has_geometry && (options->geometry == NULL || is_default(options->geometry))) {
         *geometry = policy.geometry;
         options->geometry = geometry;
@@ -331,7 +338,7 @@ cairn_heap *heap_as_told(const cairn_heap_options *options)
 cairn_heap *heap_with_pools(const cairn_heap_options *options)
 {
     cairn_heap_options filled = *options;
-    filled.fit = options->fit == CAIRN_FIT_BEST ? policy.fit : options->fit;
+    filled.fit = fit_under_policy(options->fit);
     return cairn_heap_create(&filled);
 }
 

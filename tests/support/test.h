@@ -92,8 +92,8 @@ const struct misuse_record *misuse_record_now(void);
 
 /* ---- heaps ---- */
 
-/* cairn_heap_create() under the policy of the run: it takes the place of options left at best fit, pools, and the
- * default preset's geometry (or NULL). */
+/* cairn_heap_create() under the policy of the run: it takes the place of options left at the default or best fit, pools,
+ * and the default preset's geometry (or NULL). */
 cairn_heap *heap_under_policy(const cairn_heap_options *options) CAIRN_USE_RESULT;
 
 /* cairn_heap_create() itself. */

@@ -95,7 +95,7 @@ static void the_report_names_classes(void **state)
     cairn_geometry geometry;
     cairn_heap_options options = options_of_preset("cpython", &geometry);
     options.name = "report \"x\"";
-    cairn_heap *heap = cairn_heap_create(&options);
+    cairn_heap *heap = heap_with_pools(&options);
     void *blocks[3] = {cairn_alloc(heap, 100), cairn_alloc(heap, 100), cairn_alloc(heap, MIB(6))};
     char *text = printed(cairn_heap_print_leaks, heap);
     char *json = printed(cairn_heap_print_leaks_json, heap);

@@ -526,7 +526,7 @@ static size_t empty(cairn_heap *heap, size_t count)
 
 static void live_in_a_region(const char *preset, bool single, bool no_pools)
 {
-    const size_t size = MIB(12); /* twice the largest block and more: records may come to lie in the middle */
+    const size_t size = test_scale() < 10 ? MIB(8) : MIB(12);
     char *memory = memory_of(size + 2);
     cairn_geometry geometry;
     cairn_heap_options options = options_of_preset(preset, &geometry);

@@ -24,7 +24,7 @@ static cairn_heap *heap_of(const char *preset, size_t first_block)
     geometry.first_block = first_block;
     options.single = true;
     options.purge_delay_ms = NEVER_MS;
-    cairn_heap *heap = cairn_heap_create(&options);
+    cairn_heap *heap = heap_with_pools(&options);
     assert_non_null(heap);
     for (unsigned c = 0; c < CAIRN_CLASSES_MAX; c++) {
         heap->few[c] = FEW; /* all requests from pools */
