@@ -71,7 +71,7 @@ static struct band *band_of(const struct hole_bins *bins, unsigned bin)
 static unsigned band_lists(unsigned bin)
 {
     unsigned doubling = (bin - EXACT_BINS) / 8;
-    return (EXACT_MAX / 8 / UNIT) << doubling;
+    return (unsigned)(EXACT_MAX / 8 / UNIT) << doubling;
 }
 
 /* Which of the lists holes of `size` bytes, in the range of the bin, are in. */

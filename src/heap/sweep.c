@@ -7,10 +7,11 @@
 
 #include <errno.h>
 
+#include "heap/misuse.h"
 #include "heap/owner.h"
 #include "heap/region.h"
 
-enum { SWEEP_DELAYS = 10 }; /* purge delays between two passes */
+enum { SWEEP_DELAYS = 10, SWEEP_MS_LEAST = 100 }; /* purge delays between two passes, and milliseconds at least */
 
 unsigned sweep_unit_shift(size_t slot_size)
 {
@@ -128,6 +129,21 @@ void pool_refill(struct pool *pool)
 
 /* ---- finding units without live blocks ---- */
 
+/* A free list that frees of the same block or of what is none have damaged is told by its length and by its blocks. */
+static bool list_is_sound(const struct owner *owner, const struct pool *pool, const struct layout *l)
+{
+    size_t left = l->carved - pool_used(pool) - pool_purged_blocks(pool);
+    for (const struct block *block = pool->free; block; block = block->next) {
+        size_t offset = (size_t)((const char *)block - pool->base);
+        bool is_block = offset < l->carved * l->size && offset % l->size == 0;
+        if (!is_block || left-- == 0) {
+            misuse_report(is_block ? CAIRN_MISUSE_DOUBLE_FREE : CAIRN_MISUSE_INTERIOR, "free", block, owner->heap);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The units that at least one carved block touches, all of which are free. */
 static unsigned find_units(const struct pool *pool, const struct layout *l)
 {
@@ -174,7 +190,7 @@ static void unlink_blocks(struct pool *pool, const struct layout *l, unsigned un
 static size_t purge_units(struct owner *owner, struct pool *pool)
 {
     struct layout l = layout_of(pool);
-    unsigned units = find_units(pool, &l);
+    unsigned units = list_is_sound(owner, pool, &l) ? find_units(pool, &l) : 0;
     if (!units) {
         return 0;
     }
@@ -273,8 +289,8 @@ void owner_sweep_tick(struct owner *owner)
     uint64_t now = os_clock_ms();
     atomic_store_explicit(&sweep->seen, now, memory_order_relaxed);
     if (!sweep->due) {
-        sweep->due = now + (uint64_t)SWEEP_DELAYS * owner->heap->purge_delay_ms;
-        sweep->due += sweep->due == 0;
+        uint64_t wait = (uint64_t)SWEEP_DELAYS * owner->heap->purge_delay_ms;
+        sweep->due = now + (wait > SWEEP_MS_LEAST ? wait : SWEEP_MS_LEAST);
     }
     if (sweep->due <= now) {
         (void)owner_sweep(owner, SWEEP_SLICE, false, NULL);

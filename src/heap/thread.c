@@ -271,7 +271,7 @@ static void fork_parent(void)
 
 static bool gone(const cairn_heap *heap, const struct owner *owner)
 {
-    return owner && owner != &heap->base && owner != thread_owner_if_any(heap);
+    return owner && !heap->single && owner != &heap->base && owner != thread_owner_if_any(heap);
 }
 
 /* Gives the pools of threads that are not in the child to the common owner. Their own lists may have been caught in

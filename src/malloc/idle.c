@@ -62,7 +62,7 @@ static __attribute__((constructor)) void find_real(void)
 
 #define REAL(function) (LIKELY(real.function != NULL) ? real.function : (find_real(), real.function))
 
-enum { NANO = 1000000000, NANO_PER_MS = 1000000, MICRO_PER_MS = 1000 };
+enum { NANO = 1000000000, NANO_PER_MS = 1000000, MICRO = 1000000 };
 
 /* How many milliseconds to wait before purging, if a wait of `timeout` ms (negative: for ever) is worth splitting; 0 if
  * not. */
@@ -167,6 +167,17 @@ static const struct timespec *next_part(const struct split *split, const struct 
     return more && is_less(shortly, *part) ? &shortly : part;
 }
 
+/* After the last purge CPython is told of an interruption. It then looks for signals, of which the system may have given
+ * one to another thread while they were held back here, and waits on by itself (PEP 475). */
+static bool tell_interrupted(const void *caller, bool more)
+{
+    if (more || !python_retries(caller)) {
+        return false;
+    }
+    errno = EINTR;
+    return true;
+}
+
 /* No part was waited: the plain call must do. */
 static bool refused(int result)
 {
@@ -184,6 +195,10 @@ static int poll_split(struct pollfd *fds, nfds_t count, int timeout, int slice, 
     int ready = ppoll(fds, count, &part, &split.callers);
     for (bool more = true; ready == 0 && more;) {
         more = purge_idle(caller);
+        if (tell_interrupted(caller, more)) {
+            ready = -1;
+            break;
+        }
         const struct timespec *next = next_part(&split, timeout < 0 ? NULL : &whole, more, &part);
         more = more && next != &part;
         ready = ppoll(fds, count, next, &split.callers);
@@ -215,6 +230,10 @@ static int epoll_split(int epoll, struct epoll_event *events, int most, int time
     int ready = REAL(epoll_pwait)(epoll, events, most, slice, mask);
     for (bool more = true; ready == 0 && more;) {
         more = purge_idle(caller);
+        if (tell_interrupted(caller, more)) {
+            ready = -1;
+            break;
+        }
         struct timespec left = left_of(&split, from_ms(timeout));
         int rest = (int)to_ms(left) + (left.tv_nsec % NANO_PER_MS != 0); /* not less than was asked for */
         rest = timeout < 0 ? timeout : rest;
@@ -251,19 +270,22 @@ CAIRN_API int epoll_pwait(int epoll, struct epoll_event *events, int most, int t
     return REAL(epoll_pwait)(epoll, events, most, timeout, mask);
 }
 
-/* A wait that timed out has cleared its sets, so they are kept. */
+/* A wait that timed out has cleared its sets, so they are kept: the words that the system reads and writes, for a
+ * program may have sets that are shorter than fd_set. */
 struct kept_sets {
+    size_t bytes;
     fd_set *set[3];
     fd_set copy[3];
 };
 
-static void keep_sets(struct kept_sets *kept, fd_set *readable, fd_set *writable, fd_set *exceptional)
+static void keep_sets(struct kept_sets *kept, int count, fd_set *readable, fd_set *writable, fd_set *exceptional)
 {
     fd_set *sets[3] = {readable, writable, exceptional};
+    kept->bytes = count > 0 ? ((size_t)count + NFDBITS - 1) / NFDBITS * sizeof(fd_mask) : 0;
     for (int i = 0; i < 3; i++) {
         kept->set[i] = sets[i];
         if (sets[i]) {
-            kept->copy[i] = *sets[i];
+            memcpy(&kept->copy[i], sets[i], kept->bytes);
         }
     }
 }
@@ -272,9 +294,16 @@ static void restore_sets(const struct kept_sets *kept)
 {
     for (int i = 0; i < 3; i++) {
         if (kept->set[i]) {
-            *kept->set[i] = kept->copy[i];
+            memcpy(kept->set[i], &kept->copy[i], kept->bytes);
         }
     }
+}
+
+/* The microseconds may be a million and more. */
+static struct timespec from_timeval(const struct timeval *time)
+{
+    return (struct timespec){.tv_sec = time->tv_sec + time->tv_usec / MICRO,
+                             .tv_nsec = time->tv_usec % MICRO * (NANO / MICRO)};
 }
 
 /* Linux leaves the time not waited in `timeout`. */
@@ -283,7 +312,7 @@ static int select_split(int count, const struct kept_sets *kept, struct timeval 
     fd_set *const *set = kept->set;
     struct timespec whole = {0};
     if (timeout) {
-        TIMEVAL_TO_TIMESPEC(timeout, &whole);
+        whole = from_timeval(timeout);
     }
     struct split split;
     split_begin(&split);
@@ -292,6 +321,10 @@ static int select_split(int count, const struct kept_sets *kept, struct timeval 
     for (bool more = true; ready == 0 && more;) {
         more = purge_idle(caller);
         restore_sets(kept);
+        if (tell_interrupted(caller, more)) {
+            ready = -1;
+            break;
+        }
         const struct timespec *next = next_part(&split, timeout ? &whole : NULL, more, &part);
         more = more && next != &part;
         ready = pselect(count, set[0], set[1], set[2], next, &split.callers);
@@ -306,13 +339,13 @@ static int select_split(int count, const struct kept_sets *kept, struct timeval 
 
 CAIRN_API int select(int count, fd_set *readable, fd_set *writable, fd_set *exceptional, struct timeval *timeout)
 {
-    long long ms = timeout ? (long long)timeout->tv_sec * 1000 + timeout->tv_usec / MICRO_PER_MS : -1;
-    bool sound = count <= FD_SETSIZE && (!timeout || (timeout->tv_sec >= 0 && timeout->tv_usec >= 0));
-    int slice = sound && ms < INT32_MAX ? first_slice(ms) : 0;
+    bool sound = count <= FD_SETSIZE &&
+                 (!timeout || (timeout->tv_sec >= 0 && timeout->tv_sec < INT32_MAX && timeout->tv_usec >= 0));
+    int slice = sound ? first_slice(timeout ? to_ms(from_timeval(timeout)) : -1) : 0;
     if (slice) {
         struct kept_sets kept;
         struct timeval none = {0};
-        keep_sets(&kept, readable, writable, exceptional);
+        keep_sets(&kept, count, readable, writable, exceptional);
         int ready = REAL(select)(count, readable, writable, exceptional, &none);
         if (ready == 0) {
             restore_sets(&kept);
@@ -346,8 +379,9 @@ static int sleep_split(struct timespec whole, struct timespec *left, int slice, 
     for (bool more = true; result == 0 && more;) {
         more = purge_idle(caller);
         const struct timespec *next = next_part(&split, &whole, more, &part);
+        result = tell_interrupted(caller, more) ? -1 : 0;
         more = more && next != &part;
-        result = more ? ppoll(NULL, 0, next, &split.callers) : 0;
+        result = more ? ppoll(NULL, 0, next, &split.callers) : result;
     }
     for (;;) {
         *left = left_of(&split, whole);
@@ -361,12 +395,12 @@ static int sleep_split(struct timespec whole, struct timespec *left, int slice, 
     return result == 0 || is_zero(*left) ? 0 : errno;
 }
 
-CAIRN_API int nanosleep(const struct timespec *request, struct timespec *remaining)
+static int sleep_for(const struct timespec *request, struct timespec *remaining, const void *caller)
 {
     int slice = valid(request) ? first_slice(to_ms(*request)) : 0;
     if (slice) {
         struct timespec left;
-        int error = sleep_split(*request, &left, slice, __builtin_return_address(0));
+        int error = sleep_split(*request, &left, slice, caller);
         if (!error) {
             return 0;
         }
@@ -379,6 +413,11 @@ CAIRN_API int nanosleep(const struct timespec *request, struct timespec *remaini
         }
     }
     return REAL(nanosleep)(request, remaining);
+}
+
+CAIRN_API int nanosleep(const struct timespec *request, struct timespec *remaining)
+{
+    return sleep_for(request, remaining, __builtin_return_address(0));
 }
 
 static int sleep_until(clockid_t clock, const struct timespec *until, const void *caller)
@@ -419,14 +458,14 @@ CAIRN_API int clock_nanosleep(clockid_t clock, int flags, const struct timespec 
 CAIRN_API int usleep(useconds_t microseconds)
 {
     struct timespec request = {.tv_sec = microseconds / 1000000, .tv_nsec = (long)(microseconds % 1000000) * 1000};
-    return nanosleep(&request, NULL);
+    return sleep_for(&request, NULL, __builtin_return_address(0));
 }
 
 CAIRN_API unsigned sleep(unsigned seconds)
 {
     struct timespec request = {.tv_sec = seconds};
     struct timespec left;
-    if (nanosleep(&request, &left) == 0) {
+    if (sleep_for(&request, &left, __builtin_return_address(0)) == 0) {
         return 0;
     }
     return (unsigned)left.tv_sec + (left.tv_nsec >= NANO / 2);

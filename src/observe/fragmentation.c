@@ -111,8 +111,8 @@ static void add_used_pool(struct walk *walk, const struct space *space, const st
     char *tail = pool->base + (size_t)pool->capacity * pool->block_size;
     figures->tails_resident += resident(walk, slot, (size_t)(pool->base - slot));
     size_t blocks = resident(walk, pool->base, (size_t)(untouched - pool->base));
-    size_t touched = carved - pool_purged_blocks(pool);
-    touched = touched > used ? touched : used;
+    size_t purged = pool_purged_blocks(pool); /* may be newer than the others */
+    size_t touched = carved > used + purged ? carved - purged : used;
     size_t live = blocks * used / touched;
     live = live < used * pool->block_size ? live : used * pool->block_size;
     figures->live_resident += live;

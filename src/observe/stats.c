@@ -23,7 +23,8 @@ static void add_class_pool(cairn_stats *stats, const struct pool *pool)
     size_t carved = pool_carved(pool);
     c->requests += pool_requests(pool);
     c->blocks_live += used;
-    size_t touched = carved - pool_purged_blocks(pool);
+    size_t purged = pool_purged_blocks(pool); /* may be newer than `carved` */
+    size_t touched = carved > purged ? carved - purged : 0;
     c->blocks_free += touched > used ? touched - used : 0;
     c->blocks_untouched += pool->capacity - touched;
     if (used == 0) {

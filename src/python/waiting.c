@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Copyright (c) 2026 The Cairn authors */
 
-/* waiting.c: see waiting.h. No state. */
+/* waiting.c: see waiting.h. State: what the program is, found once. */
 
 #include "python/waiting.h"
 
@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <link.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "heap/front.h"
 #include "heap/sweep.h"
@@ -30,7 +31,7 @@ static struct owner *owner_of_thread(void)
 
 static bool wanted(const struct owner *owner)
 {
-    return owner != NULL && sweep_armed(owner) &&
+    return owner != NULL && sweep_armed(owner) && !owner->heap->quiet &&
            (!owner->heap->single ||
             os_clock_ms() - atomic_load_explicit(&owner->sweep.seen, memory_order_relaxed) >= QUIET_MS);
 }
@@ -52,34 +53,50 @@ static const struct link_map *object_at(const void *address)
                                                                                                : NULL;
 }
 
-/* The interpreter, its library, or an extension module of the standard library. */
+static bool program_is_python; /* by the name of its file */
+
+static __attribute__((constructor)) void look_at_program(void)
+{
+    char path[4096];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[length > 0 ? length : 0] = '\0';
+    const char *slash = strrchr(path, '/');
+    program_is_python = slash != NULL && strncmp(slash + 1, "python", 6) == 0;
+}
+
+/* The main program has no name here. */
 static bool is_cpython(const void *caller)
 {
     const struct link_map *object = object_at(caller);
-    return object != NULL && (object == object_at((const void *)(uintptr_t)PyMem_SetAllocator) ||
-                              strstr(object->l_name, "/lib-dynload/") != NULL);
+    if (object == NULL || PyMem_SetAllocator == NULL) {
+        return false;
+    }
+    bool interpreter = object == object_at((const void *)(uintptr_t)PyMem_SetAllocator);
+    return interpreter ? program_is_python || object->l_name[0] != '\0'
+                       : strstr(object->l_name, "/lib-dynload/") != NULL;
+}
+
+bool python_retries(const void *caller)
+{
+    return is_cpython(caller);
 }
 
 /* ---- the GIL ---- */
 
-enum gil { GIL_REFUSED, GIL_HELD, GIL_TAKEN };
-
-static enum gil take_gil(void)
+/* False if it is held by anyone: then its holder sweeps, or another wait will. */
+static bool take_gil(void)
 {
     if (PyEval_RestoreThread == NULL || PyEval_SaveThread == NULL || PyGILState_GetThisThreadState == NULL ||
         _PyThreadState_UncheckedGet == NULL || Py_IsInitialized == NULL || !Py_IsInitialized() ||
         (_Py_IsFinalizing != NULL && _Py_IsFinalizing())) {
-        return GIL_REFUSED;
+        return false;
     }
     void *mine = PyGILState_GetThisThreadState();
-    if (mine == NULL) {
-        return GIL_REFUSED;
-    }
-    if (mine == _PyThreadState_UncheckedGet()) {
-        return GIL_HELD;
+    if (mine == NULL || _PyThreadState_UncheckedGet() != NULL) {
+        return false;
     }
     PyEval_RestoreThread(mine);
-    return GIL_TAKEN;
+    return true;
 }
 
 bool python_sweep(const void *caller)
@@ -89,10 +106,13 @@ bool python_sweep(const void *caller)
         return false;
     }
     int saved = errno;
-    enum gil gil = owner->heap->single ? take_gil() : GIL_HELD;
-    bool ended = gil == GIL_REFUSED || owner_sweep(owner, SWEEP_SLICE, true, NULL);
-    if (gil == GIL_TAKEN) {
-        (void)PyEval_SaveThread();
+    bool guarded = owner->heap->single;
+    bool ended = true;
+    if (!guarded || take_gil()) {
+        ended = owner_sweep(owner, SWEEP_SLICE, true, NULL);
+        if (guarded) {
+            (void)PyEval_SaveThread();
+        }
     }
     errno = saved;
     return !ended;

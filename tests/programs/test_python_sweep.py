@@ -90,3 +90,26 @@ sent = float.fromhex(a.recv(100).decode())
 assert time.monotonic() - sent < 0.2, time.monotonic() - sent
 """
     sparse(programs, SYSTEM, wait)
+
+
+def test_an_interrupt_ends_a_sleep_while_another_thread_works(programs):
+    """The GIL is never waited for in a wait, so signals are held back for a moment only."""
+    wait = """
+def work():
+    time.sleep(0.1)
+    sum(range(60_000_000))  # one call that keeps the GIL
+def interrupt(pid):
+    if os.fork() == 0:
+        time.sleep(0.6)
+        os.kill(pid, 2)
+        os._exit(0)
+interrupt(os.getpid())
+threading.Thread(target=work, daemon=True).start()
+begin = time.monotonic()
+try:
+    time.sleep(30)
+except KeyboardInterrupt:
+    pass
+assert time.monotonic() - begin < 20
+"""
+    sparse(programs, SYSTEM, wait)

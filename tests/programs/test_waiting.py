@@ -36,3 +36,8 @@ def test_a_signal_during_the_purge_ends_the_wait(build, tmp_path):
     """Between the two parts of a wait that is split, a signal is neither lost nor does it leave a mask behind."""
     outcome = execute([build("window.c", "-rdynamic")], cairn_environment(), tmp_path, timeout=60)
     assert outcome.out == "ok\n" and outcome.code == 0
+
+
+def test_sets_and_times_of_select(build, tmp_path):
+    outcome = execute([build("select_sets.c", "-pthread")], cairn_environment(), tmp_path, timeout=60)
+    assert (outcome.code, outcome.out) == (0, "42 0 0\n")

@@ -297,6 +297,32 @@ static void freeing_a_block_in_a_purged_page_again_is_reported(void **state)
     cairn_heap_destroy(heap);
 }
 
+/* Freed twice, with another free in between: nothing sees it at once but debug builds, and the free list has a cycle. */
+static void a_damaged_free_list_is_reported_and_left_alone(void **state)
+{
+    (void)state;
+    enum { SIZE = 128, COUNT = POOL / SIZE };
+    cairn_heap *heap = heap_of("cpython", 0);
+    void **blocks = fill(heap, SIZE, COUNT);
+    struct pool *pool = pagemap_get(blocks[0]);
+    drop_but_one(heap, blocks, COUNT);
+    struct block *newest = pool->free;
+    struct block *before = newest->next;
+    struct block *behind = before->next;
+    before->next = newest;
+    reports = 0;
+    cairn_misuse_handler handler = cairn_set_misuse_handler(count_report);
+    size_t bytes = 0;
+    assert_true(owner_sweep(&heap->base, SIZE_MAX, true, &bytes));
+    cairn_set_misuse_handler(handler);
+    assert_int_equal(bytes, 0);
+    assert_int_equal(reports, 1);
+    before->next = behind;
+    heap_is_sound(heap);
+    free(blocks);
+    cairn_heap_destroy(heap);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +332,7 @@ int main(void)
         cmocka_unit_test(a_block_back_in_a_full_pool_arms_the_sweep),
         cmocka_unit_test(a_sweep_goes_on_where_a_slice_ended),
         cmocka_unit_test(a_refused_purge_loses_nothing),
+        cmocka_unit_test(a_damaged_free_list_is_reported_and_left_alone),
         cmocka_unit_test(freeing_a_block_in_a_purged_page_again_is_reported),
     };
     os_fake_install();
