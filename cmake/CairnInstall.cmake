@@ -12,7 +12,8 @@ install(TARGETS cairn-shared cairn-static EXPORT cairn-targets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS cairn-preload cairn-record LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/cairn)
 install(TARGETS cairn RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(FILES include/cairn.h include/cairn_handle.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES include/cairn.h include/cairn_handle.h include/cairn_object.h include/cairn_kinds.h
+        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 foreach(section IN ITEMS 1 3)
   file(GLOB pages CONFIGURE_DEPENDS docs/man/*.${section})

@@ -1,0 +1,821 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* bounded.c: collections of the oldest generation in steps of bounded time.
+ *
+ * A cycle narrows down what may be garbage (the suspects) while the program goes on changing things, and then takes of
+ * these only what it proves to be garbage within one step.
+ *
+ *   SUSPECT  all objects become suspects, and younger ones move to generation 2.
+ *   COUNT    for each suspect its count is added to its ref, and 1 taken from the ref of each suspect it refers to.
+ *   ROOTS    suspects with ref not 0 are suspects no more; they are `doing`: to be traversed.
+ *   MARK     those are traversed, and suspects they refer to join them.
+ *   VERIFY   for suspects not tried yet: what some of them lead to, as far as it is suspect, becomes a batch, and
+ *            detection (collector.c) runs on the batch within the step. It is exact whatever went before, for it asks
+ *            each count now. What it finds is finalized and so on, and doomed: nothing but the collector reaches it any
+ *            more, so it can be cleared bit by bit.
+ *
+ * What was garbage when the cycle began is garbage still, and nobody has changed it: its refs came out right, nothing
+ * that is alive refers to it, so it is suspect at VERIFY. A batch holds all that a suspect leads to, but not all that
+ * leads there; parts that something outside of the batch refers to are tried again when that has been doomed. So
+ * pieces come off from where nothing refers to them. What then is left has been alive and moved about, or is one
+ * connected piece too large for a batch: COUNT to MARK run again on the rest, which leaves of the former next to
+ * nothing, and what is left now is verified in one batch, however long that takes; such steps count as late.
+ *
+ * Meaning of the bits (suspect, doing): in MARK 1,0 not reached; 0,1 reached and to be traversed; 0,0 done or none of
+ * this cycle's. In VERIFY 1,0 not tried; 1,1 tried; 0,1 doomed. An object that dies or is untracked loses both, and
+ * its ref.
+ *
+ * Young collections run between the steps. They look at generations 0 and 1 only, so neither bits nor refs meet.
+ *
+ * Lock: the GIL. */
+
+#include "object/visits.h"
+
+#include <limits.h>
+
+enum {
+    GROWTH_PARTS = 32,  /* a cycle begins when generation 2 has grown by 1 part in so many since the last one began */
+    GROWTH_LEAST = 500, /* objects; a smaller growth is not worth a cycle */
+    BATCH_LEAST = 256,  /* objects of a batch, whatever the time */
+    OBJECT_NS = 100,    /* first guess of the time that detection takes for an object */
+    SUSPECT_NS = 150,   /* first guess of the time that a cycle takes for each suspect */
+    ALLOCATIONS_MOST = 1000, /* from one step to the next */
+    SIDES_AT_A_TIME = 16,    /* side records between looks at the clock where a record costs little */
+};
+
+/* ---- time ---- */
+
+struct step {
+    cairn_runtime *runtime;
+    struct bounded *bounded;
+    uint64_t deadline;
+    uint64_t code_ns; /* spent in finalizers and callbacks */
+};
+
+static bool time_is_up(const struct step *step)
+{
+    return now_ns() - step->code_ns >= step->deadline;
+}
+
+/* ---- walking over the side records ---- */
+
+static void rewind_to_first(struct bounded *bounded, enum bounded_phase phase)
+{
+    bounded->phase = phase;
+    bounded->at = bounded->runtime->sides.next;
+    bounded->word = 0;
+}
+
+void bounded_side_gone(const struct side *side)
+{
+    struct bounded *bounded = &side->runtime->bounded;
+    if (bounded->at == &side->all) {
+        bounded->at = side->all.next;
+        bounded->word = 0;
+    }
+}
+
+/* The side record that the walk stands at; NULL: it has ended. Those on `fresh` come last, as sorting them in would
+ * take long. */
+static struct side *this_side(struct bounded *bounded)
+{
+    cairn_runtime *runtime = bounded->runtime;
+    if (bounded->at == &runtime->sides) {
+        bounded->at = runtime->fresh.next;
+    }
+    return bounded->at == &runtime->fresh ? NULL : RING_SIDE(bounded->at, all);
+}
+
+static struct side *next_side(struct bounded *bounded)
+{
+    struct side *side = this_side(bounded);
+    if (side) {
+        bounded->at = bounded->at->next;
+    }
+    return side;
+}
+
+static void todo_add(struct bounded *bounded, struct side *side)
+{
+    if (ring_is_empty(&side->bounded_work)) {
+        ring_add(&bounded->todo, &side->bounded_work);
+    }
+}
+
+/* ---- SUSPECT, COUNT, ROOTS, MARK: each returns true when it is done ---- */
+
+static bool suspect_all(struct step *step)
+{
+    for (unsigned n = 1;; n++) {
+        struct side *side = next_side(step->bounded);
+        if (!side) {
+            return true;
+        }
+        for (unsigned w = 0; w < side->words; w++) {
+            struct side_word *word = &side->word[w];
+            uint64_t all = word->tracked & ~generation_bits(word, 3);
+            word->low &= ~all;
+            word->high &= ~all;
+            word->suspect = all;
+            step->bounded->suspects += (size_t)__builtin_popcountll(all);
+        }
+        if (n % SIDES_AT_A_TIME == 0 && time_is_up(step)) {
+            return false;
+        }
+    }
+}
+
+static inline void count_one(struct visits *visits, struct side *side, unsigned slot)
+{
+    (void)visits;
+    if (side->word[slot / 64].suspect >> (slot % 64) & 1) {
+        side->refs[slot]--;
+    }
+}
+
+static void visit_count(cairn_object *object, void *arg)
+{
+    visits_add(arg, object, true, count_one);
+}
+
+static void count_word(struct bounded *bounded, struct visits *visits, struct side *side, unsigned w)
+{
+    for (uint64_t bits = side->word[w].suspect; bits; bits &= bits - 1) {
+        unsigned slot = w * 64 + (unsigned)__builtin_ctzll(bits);
+        cairn_object *object = side_object(side, slot);
+        side->refs[slot] += (uint32_t)(object->count < REFS_MANY ? object->count : REFS_MANY);
+        traverse(object, visit_count, visits);
+        bounded->work++;
+    }
+}
+
+/* Goes on with the word it stopped at. */
+static bool count_some(struct step *step, struct visits *visits)
+{
+    struct bounded *bounded = step->bounded;
+    struct side *side;
+    while ((side = this_side(bounded))) {
+        while (bounded->word < side->words) {
+            unsigned w = bounded->word++;
+            if (side->word[w].suspect) {
+                visits_enter(visits, side);
+                count_word(bounded, visits, side, w);
+                if (time_is_up(step)) {
+                    return false;
+                }
+            }
+        }
+        bounded->word = 0;
+        bounded->at = bounded->at->next;
+    }
+    return true;
+}
+
+static bool count_all(struct step *step)
+{
+    struct visits visits;
+    visits_init(&visits, step->runtime);
+    bool done = count_some(step, &visits);
+    visits_flush(&visits, true, count_one);
+    return done;
+}
+
+static bool find_roots(struct step *step)
+{
+    for (unsigned n = 1;; n++) {
+        struct side *side = next_side(step->bounded);
+        if (!side) {
+            return true;
+        }
+        for (unsigned w = 0; w < side->words; w++) {
+            uint64_t roots = 0;
+            for (uint64_t bits = side->word[w].suspect; bits; bits &= bits - 1) {
+                unsigned i = (unsigned)__builtin_ctzll(bits);
+                roots |= (uint64_t)(side->refs[w * 64 + i] != 0) << i;
+                side->refs[w * 64 + i] = 0;
+            }
+            side->word[w].suspect &= ~roots;
+            side->word[w].doing |= roots;
+            if (roots) {
+                todo_add(step->bounded, side);
+            }
+        }
+        if (n % SIDES_AT_A_TIME == 0 && time_is_up(step)) {
+            return false;
+        }
+    }
+}
+
+static inline void reach_one(struct visits *visits, struct side *side, unsigned slot)
+{
+    struct side_word *word = &side->word[slot / 64];
+    uint64_t bit = UINT64_C(1) << (slot % 64);
+    if (word->suspect & bit) {
+        word->suspect &= ~bit;
+        word->doing |= bit;
+        todo_add(&visits->runtime->bounded, side);
+    }
+}
+
+static void visit_reach(cairn_object *object, void *arg)
+{
+    visits_add(arg, object, false, reach_one);
+}
+
+/* False: the time is up; there may be more to do in this side record. */
+static bool mark_side(struct step *step, struct visits *visits, struct side *side)
+{
+    visits_enter(visits, side);
+    for (unsigned w = 0; w < side->words; w++) {
+        struct side_word *word = &side->word[w];
+        if (!word->doing) {
+            continue;
+        }
+        while (word->doing) {
+            unsigned slot = w * 64 + (unsigned)__builtin_ctzll(word->doing);
+            word->doing &= word->doing - 1;
+            if (word->doing) {
+                __builtin_prefetch(side_object(side, w * 64 + (unsigned)__builtin_ctzll(word->doing)));
+            }
+            traverse(side_object(side, slot), visit_reach, visits);
+            step->bounded->work++;
+        }
+        if (time_is_up(step)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool mark_all(struct step *step)
+{
+    struct bounded *bounded = step->bounded;
+    struct visits visits;
+    visits_init(&visits, step->runtime);
+    bool in_time = true;
+    do {
+        while (in_time && !ring_is_empty(&bounded->todo)) {
+            struct side *side = RING_SIDE(bounded->todo.next, bounded_work);
+            ring_remove(&side->bounded_work);
+            in_time = mark_side(step, &visits, side);
+            if (!in_time) {
+                todo_add(bounded, side);
+            }
+        }
+        visits_flush(&visits, false, reach_one);
+    } while (in_time && !ring_is_empty(&bounded->todo));
+    return in_time;
+}
+
+/* ---- VERIFY ---- */
+
+/* Lists the side records that have suspects left; none of them has been tried. */
+static bool list_suspects(struct step *step)
+{
+    struct bounded *bounded = step->bounded;
+    for (unsigned n = 1;; n++) {
+        struct side *side = next_side(bounded);
+        if (!side) {
+            return true;
+        }
+        size_t count = 0;
+        for (unsigned w = 0; w < side->words; w++) {
+            count += (size_t)__builtin_popcountll(side->word[w].suspect);
+            side->word[w].doing = 0;
+        }
+        if (count) {
+            bounded->left += count;
+            todo_add(bounded, side);
+        }
+        if (n % SIDES_AT_A_TIME == 0 && time_is_up(step)) {
+            return false;
+        }
+    }
+}
+
+struct batch {
+    cairn_runtime *runtime;
+    struct side *set;
+    struct ring work;
+    size_t size;  /* objects */
+    size_t limit; /* no more are added */
+};
+
+static void batch_add(struct batch *batch, struct side *side, struct side_word *word, uint64_t bit)
+{
+    word->candidate |= bit;
+    word->pending |= bit;
+    word->doing |= bit;
+    batch->size++;
+    if (!side->in_set) {
+        side->in_set = true;
+        side->set = batch->set;
+        batch->set = side;
+    }
+    if (ring_is_empty(&side->work)) {
+        ring_add(&batch->work, &side->work);
+    }
+}
+
+static void visit_gather(cairn_object *object, void *arg)
+{
+    struct batch *batch = arg;
+    struct side *side = side_at(batch->runtime, object);
+    if (side && batch->size < batch->limit) {
+        struct place place = place_in(side, object);
+        if (place.word->suspect & ~place.word->candidate & place.bit) {
+            batch_add(batch, side, place.word, place.bit);
+        }
+    }
+}
+
+/* Adds what the batch's pending members lead to, as far as it is suspect and the limit allows. */
+static void gather(struct batch *batch)
+{
+    while (!ring_is_empty(&batch->work)) {
+        struct side *side = RING_SIDE(batch->work.next, work);
+        ring_remove(&side->work);
+        for (unsigned w = 0; w < side->words; w++) {
+            struct side_word *word = &side->word[w];
+            while (word->pending) {
+                unsigned i = (unsigned)__builtin_ctzll(word->pending);
+                word->pending &= word->pending - 1;
+                traverse(side_object(side, w * 64 + i), visit_gather, batch);
+            }
+        }
+    }
+}
+
+static uint64_t untried(const struct side_word *word)
+{
+    return word->suspect & ~word->doing;
+}
+
+static uint64_t doomed(const struct side_word *word)
+{
+    return word->doing & ~word->suspect;
+}
+
+/* Fills a batch: seeds in the order of the list, each with what it leads to. */
+static void fill(struct batch *batch, struct bounded *bounded, size_t most)
+{
+    for (struct ring *at = bounded->todo.next; at != &bounded->todo && batch->size < most / 2; at = at->next) {
+        struct side *side = RING_SIDE(at, bounded_work);
+        for (unsigned w = 0; w < side->words && batch->size < most / 2; w++) {
+            struct side_word *word = &side->word[w];
+            while (untried(word) && batch->size < most / 2) {
+                uint64_t seed = untried(word) & -untried(word);
+                batch->limit = batch->size > SIZE_MAX - most ? SIZE_MAX : batch->size + most;
+                batch_add(batch, side, word, seed);
+                gather(batch);
+            }
+        }
+    }
+}
+
+/* What a doomed object refers to may have been tried and found referred to by it alone. */
+static void visit_try_again(cairn_object *object, void *arg)
+{
+    struct bounded *bounded = arg;
+    struct side *side = side_at(bounded->runtime, object);
+    if (side) {
+        struct place place = place_in(side, object);
+        if (place.word->suspect & place.word->doing & place.bit) {
+            place.word->doing &= ~place.bit;
+            todo_add(bounded, side);
+        }
+    }
+}
+
+/* The unreachable ones of a batch, their last words said, are doomed; their side records come first on the list. */
+static void doom(struct bounded *bounded, struct collection *c)
+{
+    while (!ring_is_empty(&c->garbage)) {
+        struct side *side = RING_SIDE(c->garbage.next, work);
+        ring_remove(&side->work);
+        for (unsigned w = 0; w < side->words; w++) {
+            struct side_word *word = &side->word[w];
+            word->suspect &= ~word->candidate;
+            word->doing |= word->candidate;
+            for (uint64_t bits = word->candidate; bits; bits &= bits - 1) {
+                traverse(side_object(side, w * 64 + (unsigned)__builtin_ctzll(bits)), visit_try_again, bounded);
+            }
+            word->candidate = 0;
+        }
+        ring_remove(&side->bounded_work);
+        ring_add(bounded->todo.next, &side->bounded_work);
+    }
+    bounded->collected += c->unreachable;
+    bounded->uncollectable += c->uncollectable;
+}
+
+/* Verifies one batch. */
+static void verify(struct step *step, size_t most)
+{
+    struct bounded *bounded = step->bounded;
+    cairn_runtime *runtime = step->runtime;
+    struct batch batch = {.runtime = runtime};
+    ring_init(&batch.work);
+    uint64_t start = now_ns();
+    fill(&batch, bounded, most);
+    detect(runtime, batch.set, false);
+    struct collection c = {.runtime = runtime, .generation = 2, .candidates = batch.size};
+    ring_init(&c.garbage);
+    collect_garbage_list(&c, batch.set);
+    finish_garbage(&c, false);
+    doom(bounded, &c);
+    step->code_ns += c.code_ns;
+    if (batch.size >= BATCH_LEAST) {
+        uint64_t each = (now_ns() - start - c.code_ns) / batch.size;
+        bounded->object_ns = (bounded->object_ns * 3 + (each ? each : 1)) / 4;
+    }
+    bounded->work += batch.size;
+}
+
+/* How many objects detection can look at in half a step. */
+static size_t batch_size(const struct bounded *bounded)
+{
+    size_t objects = (size_t)((uint64_t)bounded->runtime->step_us * 1000 / 2 /
+                              (bounded->object_ns ? bounded->object_ns : 1));
+    return objects > BATCH_LEAST ? objects : BATCH_LEAST;
+}
+
+/* The first word of a side record with something to do. */
+static struct side_word *word_to_do(struct side *side)
+{
+    for (unsigned w = 0; w < side->words; w++) {
+        if (doomed(&side->word[w]) || untried(&side->word[w])) {
+            return &side->word[w];
+        }
+    }
+    return NULL;
+}
+
+static bool half_is_left(const struct step *step)
+{
+    return now_ns() - step->code_ns + (uint64_t)step->runtime->step_us * 500 < step->deadline;
+}
+
+/* Clears the doomed objects of a word; any code may run. False: the time is up. */
+static bool clear_doomed(struct step *step, struct side *side)
+{
+    enum { CLEARS_AT_A_TIME = 16 };
+    for (unsigned n = 0; n < CLEARS_AT_A_TIME; n++) {
+        if (step->bounded->todo.next != &side->bounded_work) {
+            break; /* it has gone */
+        }
+        const struct side_word *word = word_to_do(side);
+        if (!word || !doomed(word)) {
+            break;
+        }
+        uint64_t bit = doomed(word) & -doomed(word);
+        unsigned w = (unsigned)(word - side->word);
+        side->word[w].doing &= ~bit;
+        break_cycle(step->runtime, side_object(side, w * 64 + (unsigned)__builtin_ctzll(bit)));
+    }
+    return !time_is_up(step);
+}
+
+/* Clears doomed objects and verifies further batches, until the list is empty. */
+static bool verify_all(struct step *step)
+{
+    struct bounded *bounded = step->bounded;
+    for (bool first = true; !ring_is_empty(&bounded->todo); first = false) {
+        struct side *side = RING_SIDE(bounded->todo.next, bounded_work);
+        const struct side_word *word = word_to_do(side);
+        if (!word) {
+            ring_remove(&side->bounded_work);
+        } else if (doomed(word)) {
+            if (!clear_doomed(step, side)) {
+                return false;
+            }
+        } else if (bounded->last) {
+            verify(step, SIZE_MAX);
+        } else if (first || half_is_left(step)) {
+            verify(step, batch_size(bounded));
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- a cycle ---- */
+
+/* By how much the old generation may grow from the beginning of a cycle to that of the next. */
+static uint64_t growth_allowed(const cairn_runtime *runtime)
+{
+    return runtime->long_lived_total / GROWTH_PARTS + GROWTH_LEAST;
+}
+
+/* What may be on its way to the old generation. */
+static uint64_t young_objects(const cairn_runtime *runtime)
+{
+    return (uint64_t)runtime->count[1] * runtime->threshold[0] + runtime->count[0];
+}
+
+static void forget_side(struct side *side)
+{
+    ring_remove(&side->bounded_work);
+    for (unsigned w = 0; w < side->words; w++) {
+        struct side_word *word = &side->word[w];
+        for (uint64_t bits = word->suspect; bits; bits &= bits - 1) {
+            side->refs[w * 64 + (unsigned)__builtin_ctzll(bits)] = 0;
+        }
+        word->suspect = word->doing = 0;
+    }
+}
+
+/* What even the second round has not found dead is no suspect any more. */
+static bool forget_suspects(struct step *step)
+{
+    struct side *side;
+    for (unsigned n = 1; (side = next_side(step->bounded)); n++) {
+        forget_side(side);
+        if (n % SIDES_AT_A_TIME == 0 && time_is_up(step)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void begin(cairn_runtime *runtime)
+{
+    struct bounded *bounded = &runtime->bounded;
+    *bounded = (struct bounded){
+        .runtime = runtime,
+        .object_ns = bounded->object_ns ? bounded->object_ns : OBJECT_NS,
+        .suspect_ns = bounded->suspect_ns ? bounded->suspect_ns : SUSPECT_NS,
+        .young = young_objects(runtime),
+    };
+    ring_init(&bounded->todo);
+    rewind_to_first(bounded, BOUNDED_SUSPECT);
+    runtime->long_lived_pending = 0;
+    runtime->count[2] = 0;
+    collector_call_back(runtime, &(cairn_collector_info){.generation = 2});
+}
+
+static void end(cairn_runtime *runtime)
+{
+    struct bounded *bounded = &runtime->bounded;
+    cairn_collector_info info = {
+        .stop = true,
+        .generation = 2,
+        .collected = bounded->collected,
+        .uncollectable = bounded->uncollectable,
+        .candidates = bounded->suspects,
+        .nanoseconds = bounded->nanoseconds,
+    };
+    bounded->phase = BOUNDED_IDLE;
+    bounded->at = NULL;
+    bounded->suspect_ns = bounded->nanoseconds / (bounded->suspects + 1) + 1;
+    runtime->long_lived_total = runtime->tracked;
+    runtime->step_stats.cycles++;
+    runtime->step_stats.collected += bounded->collected;
+    cairn_collector_stats *stats = &runtime->stats[2];
+    stats->collections++;
+    stats->collected += bounded->collected;
+    stats->uncollectable += bounded->uncollectable;
+    stats->candidates += bounded->suspects;
+    caches_empty(runtime);
+    collector_call_back(runtime, &info);
+}
+
+/* After MARK or VERIFY: what comes next. True: the cycle has ended. */
+static bool next_round(struct bounded *bounded)
+{
+    if (bounded->phase == BOUNDED_LIST) {
+        if (!bounded->left) {
+            return true;
+        }
+        if (bounded->again) { /* what VERIFY left: once more from COUNT on */
+            bounded->again = false;
+            bounded->last = true;
+            rewind_to_first(bounded, BOUNDED_COUNT);
+            while (!ring_is_empty(&bounded->todo)) {
+                ring_remove(bounded->todo.next);
+            }
+        } else {
+            bounded->phase = BOUNDED_VERIFY;
+        }
+        return false;
+    }
+    if (bounded->last) {
+        rewind_to_first(bounded, BOUNDED_FORGET);
+        return false;
+    }
+    bounded->again = true;
+    bounded->left = 0;
+    rewind_to_first(bounded, BOUNDED_LIST);
+    return false;
+}
+
+/* Works until the time is up. True: the cycle has ended. */
+static bool work(struct step *step)
+{
+    struct bounded *bounded = step->bounded;
+    for (bool first = true;; first = false) {
+        if (!first && time_is_up(step)) {
+            return false;
+        }
+        switch (bounded->phase) {
+        case BOUNDED_IDLE:
+            return true;
+        case BOUNDED_SUSPECT:
+            if (!suspect_all(step)) {
+                return false;
+            }
+            rewind_to_first(bounded, BOUNDED_COUNT);
+            break;
+        case BOUNDED_COUNT:
+            if (!count_all(step)) {
+                return false;
+            }
+            rewind_to_first(bounded, BOUNDED_ROOTS);
+            break;
+        case BOUNDED_ROOTS:
+            if (!find_roots(step)) {
+                return false;
+            }
+            bounded->phase = BOUNDED_MARK;
+            break;
+        case BOUNDED_MARK:
+            if (!mark_all(step)) {
+                return false;
+            }
+            bounded->left = 0;
+            rewind_to_first(bounded, BOUNDED_LIST);
+            break;
+        case BOUNDED_LIST:
+            if (!list_suspects(step)) {
+                return false;
+            }
+            if (next_round(bounded)) {
+                return true;
+            }
+            break;
+        case BOUNDED_VERIFY:
+            if (!verify_all(step)) {
+                return false;
+            }
+            if (next_round(bounded)) {
+                return true;
+            }
+            break;
+        case BOUNDED_FORGET:
+            return forget_suspects(step);
+        }
+    }
+}
+
+static void forget(struct ring *list)
+{
+    for (struct ring *at = list->next; at != list; at = at->next) {
+        forget_side(RING_SIDE(at, all));
+    }
+}
+
+void bounded_drop(cairn_runtime *runtime)
+{
+    struct bounded *bounded = &runtime->bounded;
+    if (bounded->phase != BOUNDED_IDLE) {
+        forget(&runtime->sides);
+        forget(&runtime->fresh);
+        bounded->phase = BOUNDED_IDLE;
+        bounded->at = NULL;
+    }
+}
+
+/* The order of the walk changes: the cycle is given up, and the next one begins as soon as may be. */
+void bounded_disturbed(cairn_runtime *runtime)
+{
+    if (runtime->bounded.phase != BOUNDED_IDLE) {
+        bounded_drop(runtime);
+        runtime->long_lived_pending += growth_allowed(runtime);
+    }
+}
+
+/* ---- steps, and when ---- */
+
+static void note_step(cairn_runtime *runtime, uint64_t nanoseconds, uint64_t limit)
+{
+    cairn_step_stats *stats = &runtime->step_stats;
+    stats->steps++;
+    stats->nanoseconds += nanoseconds;
+    stats->late += nanoseconds > limit + limit / 2;
+    stats->longest_ns = nanoseconds > stats->longest_ns ? nanoseconds : stats->longest_ns;
+    cairn_collector_stats *oldest = &runtime->stats[2];
+    oldest->nanoseconds += nanoseconds;
+    oldest->longest_ns = nanoseconds > oldest->longest_ns ? nanoseconds : oldest->longest_ns;
+    runtime->bounded.nanoseconds += nanoseconds;
+}
+
+/* Does a step of the cycle under way. True: it has ended. */
+static bool do_step(cairn_runtime *runtime)
+{
+    uint64_t limit = (uint64_t)runtime->step_us * 1000;
+    uint64_t start = now_ns();
+    struct step step = {.runtime = runtime, .bounded = &runtime->bounded, .deadline = start + limit};
+    runtime->bounded.steps++;
+    bool done = work(&step);
+    note_step(runtime, now_ns() - start - step.code_ns, limit);
+    return done;
+}
+
+static bool step_once(cairn_runtime *runtime)
+{
+    if (runtime->collecting) {
+        return false;
+    }
+    runtime->collecting = true;
+    if (runtime->bounded.phase == BOUNDED_IDLE) {
+        begin(runtime);
+    }
+    bool done = do_step(runtime);
+    if (done) {
+        end(runtime);
+    }
+    runtime->collecting = false;
+    callbacks_sweep(runtime);
+    return done;
+}
+
+bool cairn_collector_step(cairn_runtime *runtime)
+{
+    CHECK_GIL(runtime, "collector_step");
+    unsigned step_us = runtime->step_us;
+    runtime->step_us = step_us ? step_us : CAIRN_STEP_DEFAULT_US;
+    bool done = step_once(runtime);
+    runtime->step_us = step_us;
+    return done;
+}
+
+/* In how many allocations the next step is to come, so that the cycle ends in half the growth that is allowed. */
+static unsigned allocations_to_step(const cairn_runtime *runtime)
+{
+    const struct bounded *bounded = &runtime->bounded;
+    uint64_t all_ns = bounded->suspects * bounded->suspect_ns;
+    uint64_t left_ns = bounded->nanoseconds < all_ns - all_ns / 8 ? all_ns - bounded->nanoseconds : all_ns / 8;
+    uint64_t steps = left_ns / ((uint64_t)runtime->step_us * 1000) + 1;
+    uint64_t all = growth_allowed(runtime) / 2;
+    uint64_t grown = runtime->long_lived_pending + young_objects(runtime);
+    grown = grown > bounded->young ? grown - bounded->young : 0;
+    uint64_t left = grown < all - all / 8 ? all - grown : all / 8;
+    uint64_t allocations = left / steps;
+    return allocations < 1 ? 1 : allocations > ALLOCATIONS_MOST ? ALLOCATIONS_MOST : (unsigned)allocations;
+}
+
+void bounded_step_due(cairn_runtime *runtime)
+{
+    pending_clear(runtime, PENDING_STEP);
+    if (runtime->step_us && runtime->enabled && !runtime->collecting && runtime->bounded.phase != BOUNDED_IDLE) {
+        (void)step_once(runtime);
+    }
+    bounded_schedule(runtime);
+}
+
+uint64_t bounded_doomed(const cairn_runtime *runtime, const struct side_word *word)
+{
+    return runtime->bounded.phase == BOUNDED_VERIFY ? doomed(word) : 0;
+}
+
+bool bounded_wants_old(const cairn_runtime *runtime)
+{
+    return runtime->step_us && (uint64_t)runtime->count[1] * runtime->threshold[0] > growth_allowed(runtime);
+}
+
+void bounded_schedule(cairn_runtime *runtime)
+{
+    bool active = runtime->step_us && runtime->enabled && runtime->bounded.phase != BOUNDED_IDLE;
+    runtime->step_at = active ? runtime->count[0] + allocations_to_step(runtime) : UINT_MAX;
+    collector_set_alarm(runtime);
+}
+
+void bounded_note_growth(cairn_runtime *runtime)
+{
+    if (!runtime->step_us || runtime->collecting) {
+        return;
+    }
+    if (runtime->bounded.phase == BOUNDED_IDLE && runtime->long_lived_pending >= growth_allowed(runtime)) {
+        runtime->collecting = true;
+        begin(runtime);
+        runtime->collecting = false;
+    }
+    bounded_schedule(runtime);
+}
+
+void cairn_collector_set_step(cairn_runtime *runtime, unsigned step_us)
+{
+    CHECK_GIL(runtime, "collector_set_step");
+    if (!step_us) {
+        bounded_drop(runtime);
+    }
+    runtime->step_us = step_us;
+    bounded_schedule(runtime);
+}
+
+void cairn_collector_get_step_stats(const cairn_runtime *runtime, cairn_step_stats *stats)
+{
+    *stats = runtime->step_stats;
+}

@@ -1,0 +1,750 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* object.c: how objects are made and die.
+ *
+ * Death by count, in this order: finalizer; weak references and their callbacks; finalizer of the old kind; from here
+ * on nothing but this code reaches the object: it leaves the collector's bitmaps, drops its references, and its block
+ * is kept for reuse or freed.
+ *
+ * Deaths inside deaths go DEPTH_MOST levels deep; then the objects wait in runtime->trash, linked through their counts,
+ * until the outermost death has ended: no structure is too deep. In deferred mode every death waits in runtime->queue.
+ *
+ * Lock: the GIL. */
+
+#include "object/runtime.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "heap/arena.h"
+#include "heap/large.h"
+
+const cairn_type dead_type = {.struct_size = sizeof(cairn_type), .name = "(dead)", .size = sizeof(cairn_object)};
+
+/* ---- memory ---- */
+
+/* A block that no pool serves: a side record, then the object. */
+static cairn_object *large_take(cairn_runtime *runtime, size_t size, bool container)
+{
+    if (size > PTRDIFF_MAX - LARGE_PREFIX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    struct side *side = large_alloc(runtime->heap, size + LARGE_PREFIX, OBJECT_ALIGN, NULL);
+    if (!side) {
+        return NULL;
+    }
+    cairn_object *object = (cairn_object *)(void *)((char *)side + LARGE_PREFIX);
+    memset(side, 0, LARGE_PREFIX);
+    side_init(side, runtime, (char *)object, 0, 1);
+    side->large = true;
+    ring_add(container ? &runtime->fresh : &runtime->large_atoms, &side->all);
+    return object;
+}
+
+static cairn_object *try_take(cairn_runtime *runtime, size_t size, bool container)
+{
+    if (LIKELY(size < runtime->heap->pooled_end)) {
+        cairn_object *object = owner_alloc(container ? runtime->containers : runtime->atoms, size);
+        if (LIKELY(object != NULL) || !runtime->heap->meta.region) {
+            return object;
+        }
+    }
+    return large_take(runtime, size, container);
+}
+
+/* All that can be done before a request is refused, step by step; false: nothing is left to try. */
+static bool make_room(cairn_runtime *runtime, unsigned attempt, bool may_collect)
+{
+    switch (attempt) {
+    case 0:
+        caches_empty(runtime);
+        owner_return_empty(runtime->containers);
+        owner_return_empty(runtime->atoms);
+        owner_return_empty(&runtime->heap->base);
+        return true;
+    case 1:
+        if (!runtime->queued || runtime->sweeping || !may_collect) {
+            return make_room(runtime, 2, may_collect);
+        }
+        object_sweep_all(runtime);
+        return true;
+    case 2:
+        if (!may_collect || !runtime->enabled || runtime->collecting) {
+            return false;
+        }
+        (void)cairn_collect(runtime, CAIRN_GENERATIONS - 1);
+        owner_return_empty(runtime->containers);
+        owner_return_empty(runtime->atoms);
+        owner_return_empty(&runtime->heap->base);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static cairn_object *take_hard(cairn_runtime *runtime, size_t size, bool container)
+{
+    cairn_object *object = NULL;
+    for (unsigned attempt = 0; !object && make_room(runtime, attempt, container); attempt++) {
+        object = try_take(runtime, size, container);
+    }
+    if (!object) {
+        (void)runtime_error(runtime, ENOMEM, "no memory for an object");
+    }
+    return object;
+}
+
+/* Bytes of an object of a type; SIZE_MAX if that is too much. */
+static size_t size_of(const cairn_type *type, size_t items)
+{
+    size_t bytes = type->size;
+    if (items) {
+        size_t more;
+        if (__builtin_mul_overflow(items, type->item_size, &more) || __builtin_add_overflow(bytes, more, &bytes) ||
+            bytes > PTRDIFF_MAX - LARGE_PREFIX) {
+            return SIZE_MAX;
+        }
+    }
+    return bytes;
+}
+
+static void set_header(cairn_object *object, const cairn_type *type)
+{
+    object->count = 1;
+    object->type = type;
+    if (type->weak_offset) {
+        *weak_list_of(object, type) = NULL;
+    }
+}
+
+static void free_block(struct pool *pool, cairn_object *object)
+{
+    object->type = &dead_type;
+    if (LIKELY(pool_is_class(pool))) {
+        owner_free(pool_owner(pool), object);
+        return;
+    }
+    struct side *side = large_side(object);
+    side_unlink(side);
+    owner_free_live(&side->runtime->heap->base, pool, side);
+}
+
+size_t cairn_object_usable_size(const cairn_object *object)
+{
+    const struct pool *pool = pagemap_get(object);
+    if (!pool) {
+        return 0;
+    }
+    return pool_is_class(pool) ? pool->block_size : large_usable(pool, large_side(object)) - LARGE_PREFIX;
+}
+
+/* ---- birth ---- */
+
+/* Counts an allocation of a container, after a collection that was due. */
+static inline void count_container(cairn_runtime *runtime)
+{
+    if (UNLIKELY(++runtime->count[0] > runtime->alarm)) {
+        collector_due(runtime);
+    }
+}
+
+static inline void before_container(cairn_runtime *runtime)
+{
+    uint32_t pending = atomic_load_explicit(&runtime->pending, memory_order_relaxed);
+    if (UNLIKELY(pending & PENDING_MEMORY) && !runtime->collect_at_poll) {
+        runtime_do_pending(runtime);
+    }
+}
+
+/* Looked for in debug builds only. */
+static __attribute__((unused)) bool type_is_good(const cairn_runtime *runtime, const cairn_type *type, const char *call)
+{
+    const char *fault = cairn_type_error(type);
+    if (fault) {
+        cairn_object_report(CAIRN_FAULT_TYPE, call, NULL, fault);
+    }
+    return !fault && gil_check(runtime, call);
+}
+
+static cairn_object *make(cairn_runtime *runtime, const cairn_type *type, size_t items, size_t *size)
+{
+    if (!DEBUG_HOLDS(type_is_good(runtime, type, "object_new"))) {
+        return NULL;
+    }
+    bool container = cairn_type_is_container(type);
+    if (container) {
+        before_container(runtime);
+    }
+    *size = size_of(type, items);
+    cairn_object *object = NULL;
+    if (type->free_list_most && items < FREE_LIST_ITEMS) {
+        object = free_list_take(runtime, type, items);
+    }
+    if (LIKELY(!object)) {
+        if (UNLIKELY(*size == SIZE_MAX)) {
+            (void)runtime_error(runtime, ENOMEM, "too many items");
+            return NULL;
+        }
+        object = try_take(runtime, *size, container);
+        if (UNLIKELY(!object)) {
+            object = take_hard(runtime, *size, container);
+            if (!object) {
+                return NULL;
+            }
+        }
+    }
+    runtime->objects_made++;
+    if (container) {
+        runtime->legacy |= type->finalize_legacy != NULL;
+        runtime->untracks |= type->untrack != NULL;
+        count_container(runtime);
+    }
+    return object;
+}
+
+cairn_object *cairn_object_alloc(cairn_runtime *runtime, const cairn_type *type, size_t items)
+{
+    size_t size;
+    cairn_object *object = make(runtime, type, items, &size);
+    if (LIKELY(object != NULL)) {
+        set_header(object, type);
+    }
+    return object;
+}
+
+cairn_object *cairn_object_new(cairn_runtime *runtime, const cairn_type *type, size_t items)
+{
+    size_t size;
+    cairn_object *object = make(runtime, type, items, &size);
+    if (UNLIKELY(!object)) {
+        return NULL;
+    }
+    if (!(type->flags & CAIRN_TYPE_NO_ZERO)) {
+        memset(object + 1, 0, size - sizeof *object);
+    }
+    set_header(object, type);
+    if (cairn_type_is_container(type) && !(type->flags & CAIRN_TYPE_UNTRACKED)) {
+        struct place place = place_in(side_of(pagemap_get(object), object), object);
+        track(&place);
+    }
+    return object;
+}
+
+cairn_object *cairn_object_reuse(cairn_runtime *runtime, const cairn_type *type, cairn_object *kept)
+{
+    CHECK_GIL(runtime, "object_reuse");
+    if (cairn_type_is_container(type)) {
+        before_container(runtime);
+        count_container(runtime);
+    }
+    runtime->objects_made++;
+    set_header(kept, type);
+    return kept;
+}
+
+void cairn_object_make_immortal(cairn_object *object)
+{
+    CHECK_OBJECT(object, "make_immortal");
+    object->count = CAIRN_IMMORTAL;
+}
+
+/* ---- death ---- */
+
+/* Runs a finalizer with the object alive. True if it brought the object back. */
+static bool brought_back(cairn_runtime *runtime, cairn_object *object, void (*finalize)(cairn_object *))
+{
+    object->count = 1;
+    finalize(object);
+    if (--object->count == 0) {
+        return false;
+    }
+    runtime->resurrected++;
+    return true;
+}
+
+/* A finalizer that has not run in this object's life. True if it brought the object back. */
+static bool finalize(cairn_runtime *runtime, cairn_object *object, const cairn_type *type, const struct place *place)
+{
+    if (place->side) {
+        if (place->word->finalized & place->bit) {
+            return false;
+        }
+        place->word->finalized |= place->bit;
+    }
+    return brought_back(runtime, object, type->finalize);
+}
+
+/* The weak references of a dying object, and its finalizer of the old kind; the collector does not see it meanwhile,
+ * but while that finalizer runs. True if it was brought back. */
+static bool last_words(cairn_runtime *runtime, cairn_object *object, const cairn_type *type, const struct place *place,
+                       bool tracked)
+{
+    bool weak = type->weak_offset != 0;
+    if (weak && *weak_list_of(object, type)) {
+        weak_referent_died(object, true);
+    }
+    if (!type->finalize_legacy) {
+        return false;
+    }
+    if (tracked) {
+        track(place);
+    }
+    if (brought_back(runtime, object, type->finalize_legacy)) {
+        return true;
+    }
+    if (tracked) {
+        untrack(place);
+    }
+    if (weak && *weak_list_of(object, type)) {
+        weak_referent_died(object, false);
+    }
+    return false;
+}
+
+static void drop_references(cairn_object *object, const cairn_type *type)
+{
+    cairn_object **references = references_of(object, type);
+    if (type->dealloc) {
+        type->dealloc(object);
+    } else if (type->clear) {
+        type->clear(object);
+    }
+    for (uint32_t i = 0; i < type->reference_count; i++) {
+        cairn_clear(&references[i]);
+    }
+}
+
+/* The block of an object whose last word is said. */
+static void dispose(cairn_runtime *runtime, struct pool *pool, cairn_object *object, const cairn_type *type)
+{
+    runtime->objects_died++;
+    if (type->keep && type->keep(runtime, object)) {
+        object->type = &dead_type;
+        return;
+    }
+    if (type->free_list_most && free_list_keep(runtime, object, type, cairn_object_usable_size(object))) {
+        return;
+    }
+    free_block(pool, object);
+}
+
+/* Ends an object whose count is zero. `was_tracked`: it was, before it was queued. */
+static void die(cairn_runtime *runtime, struct pool *pool, cairn_object *object, bool was_tracked)
+{
+    const cairn_type *type = object->type;
+    struct place place = {0};
+    bool tracked = false;
+    if (cairn_type_is_container(type)) {
+        place = place_in(side_of(pool, object), object);
+        tracked = was_tracked || (place.word->tracked & place.bit);
+    }
+    if (type->finalize) {
+        if (was_tracked) {
+            track(&place);
+        }
+        if (finalize(runtime, object, type, &place)) {
+            return;
+        }
+    }
+    if (place.side) {
+        untrack(&place);
+    }
+    if ((type->weak_offset || type->finalize_legacy) && last_words(runtime, object, type, &place, tracked)) {
+        return;
+    }
+    if (place.side) {
+        place.word->finalized &= ~place.bit;
+        runtime->count[0] -= runtime->count[0] != 0;
+    }
+    drop_references(object, type);
+    if (UNLIKELY(object->count != 0)) {
+        cairn_object_report(CAIRN_FAULT_ESCAPED, "dealloc", object, "a dealloc function gave a reference away");
+        return;
+    }
+    dispose(runtime, pool, object, type);
+}
+
+/* Takes an object out of the collector's sight until its turn comes. True if it was tracked. */
+static bool hide(struct pool *pool, cairn_object *object)
+{
+    if (!cairn_type_is_container(object->type)) {
+        return false;
+    }
+    struct place place = place_in(side_of(pool, object), object);
+    bool tracked = place.word->tracked & place.bit;
+    untrack(&place);
+    return tracked;
+}
+
+static void empty_trash(cairn_runtime *runtime)
+{
+    cairn_object *object;
+    while ((object = runtime->trash)) {
+        runtime->trash = queue_next(object);
+        bool tracked = queue_was_tracked(object);
+        object->count = 0;
+        runtime->depth++;
+        die(runtime, pagemap_get(object), object, tracked);
+        runtime->depth--;
+    }
+}
+
+static void enqueue(cairn_runtime *runtime, struct pool *pool, cairn_object *object)
+{
+    object->count = queue_link(NULL, hide(pool, object));
+    if (runtime->queue_last) {
+        cairn_object *last = runtime->queue_last;
+        last->count = queue_link(object, queue_was_tracked(last));
+    } else {
+        runtime->queue_first = object;
+    }
+    runtime->queue_last = object;
+    if (++runtime->queued > runtime->sweep_most) {
+        pending_set(runtime, PENDING_SWEEP);
+    }
+}
+
+void cairn_object_dealloc(cairn_object *object)
+{
+    struct pool *pool = pagemap_get(object);
+    cairn_runtime *runtime = pool_runtime(pool);
+    if (UNLIKELY(!runtime)) {
+        cairn_object_report(CAIRN_FAULT_DEAD, "decref", object, "an object that is in no runtime cannot die");
+        return;
+    }
+    CHECK_GIL(runtime, "decref");
+    if (UNLIKELY(runtime->deferred)) {
+        enqueue(runtime, pool, object);
+    } else if (UNLIKELY(runtime->depth >= DEPTH_MOST)) {
+        object->count = queue_link(runtime->trash, hide(pool, object));
+        runtime->trash = object;
+    } else {
+        runtime->depth++;
+        die(runtime, pool, object, false);
+        if (--runtime->depth == 0 && runtime->trash) {
+            empty_trash(runtime);
+        }
+    }
+}
+
+/* ---- deferred mode ---- */
+
+size_t cairn_runtime_sweep(cairn_runtime *runtime, size_t most)
+{
+    CHECK_GIL(runtime, "runtime_sweep");
+    if (runtime->sweeping) {
+        return runtime->queued;
+    }
+    runtime->sweeping = true;
+    for (size_t left = most ? most : runtime->sweep_most; left && runtime->queued; left--) {
+        cairn_object *object = runtime->queue_first;
+        runtime->queue_first = queue_next(object);
+        if (--runtime->queued == 0) {
+            runtime->queue_last = NULL;
+        }
+        bool tracked = queue_was_tracked(object);
+        object->count = 0;
+        runtime->depth++;
+        die(runtime, pagemap_get(object), object, tracked);
+        if (--runtime->depth == 0 && runtime->trash) {
+            empty_trash(runtime);
+        }
+    }
+    runtime->sweeping = false;
+    if (runtime->queued <= runtime->sweep_most) {
+        pending_clear(runtime, PENDING_SWEEP);
+    }
+    return runtime->queued;
+}
+
+void object_sweep_all(cairn_runtime *runtime)
+{
+    while (!runtime->sweeping && runtime->queued) {
+        (void)cairn_runtime_sweep(runtime, SIZE_MAX);
+    }
+}
+
+void cairn_runtime_set_deferred(cairn_runtime *runtime, bool deferred)
+{
+    CHECK_GIL(runtime, "runtime_set_deferred");
+    runtime->deferred = deferred;
+    if (!deferred) {
+        object_sweep_all(runtime);
+    }
+}
+
+/* ---- blocks kept by kinds ---- */
+
+void cairn_object_free_block(cairn_runtime *runtime, const cairn_type *type, cairn_object *kept)
+{
+    CHECK_GIL(runtime, "object_free_block");
+    (void)runtime;
+    (void)type;
+    free_block(pagemap_get(kept), kept);
+}
+
+/* ---- parts of objects ---- */
+
+void *cairn_runtime_alloc(cairn_runtime *runtime, size_t size)
+{
+    CHECK_GIL(runtime, "runtime_alloc");
+    void *block = owner_alloc(&runtime->heap->base, size);
+    if (UNLIKELY(!block) && make_room(runtime, 0, false)) {
+        block = owner_alloc(&runtime->heap->base, size);
+    }
+    return block ? block : (runtime_error(runtime, ENOMEM, "no memory for a part of an object"), NULL);
+}
+
+void *cairn_runtime_calloc(cairn_runtime *runtime, size_t count, size_t size)
+{
+    CHECK_GIL(runtime, "runtime_calloc");
+    void *block = cairn_calloc(runtime->heap, count, size);
+    if (UNLIKELY(!block) && make_room(runtime, 0, false)) {
+        block = cairn_calloc(runtime->heap, count, size);
+    }
+    return block ? block : (runtime_error(runtime, ENOMEM, "no memory for a part of an object"), NULL);
+}
+
+void *cairn_runtime_realloc(cairn_runtime *runtime, void *block, size_t size)
+{
+    CHECK_GIL(runtime, "runtime_realloc");
+    void *resized = cairn_realloc(runtime->heap, block, size);
+    if (UNLIKELY(!resized) && make_room(runtime, 0, false)) {
+        resized = cairn_realloc(runtime->heap, block, size);
+    }
+    return resized ? resized : (runtime_error(runtime, ENOMEM, "no memory for a part of an object"), NULL);
+}
+
+void cairn_runtime_free(cairn_runtime *runtime, void *block)
+{
+    CHECK_GIL(runtime, "runtime_free");
+    owner_free(&runtime->heap->base, block);
+}
+
+/* ---- tracking ---- */
+
+void cairn_object_track(cairn_object *object)
+{
+    CHECK_OBJECT(object, "object_track");
+    struct place place = place_of(object);
+    if (UNLIKELY(!place.side || (place.word->tracked & place.bit))) {
+        cairn_object_report(CAIRN_FAULT_TRACK, "object_track", object,
+                            place.side ? "the object is tracked already" : "the object is no container");
+        return;
+    }
+    track(&place);
+}
+
+void cairn_object_untrack(cairn_object *object)
+{
+    struct place place = place_of(object);
+    if (place.side) {
+        untrack(&place);
+    }
+}
+
+bool cairn_object_is_tracked(const cairn_object *object)
+{
+    struct place place = place_of(object);
+    return place.side && (place.word->tracked & place.bit);
+}
+
+bool cairn_object_is_finalized(const cairn_object *object)
+{
+    struct place place = place_of(object);
+    return place.side && (place.word->finalized & place.bit);
+}
+
+int cairn_object_generation(const cairn_object *object)
+{
+    struct place place = place_of(object);
+    if (!place.side || !(place.word->tracked & place.bit)) {
+        return -1;
+    }
+    for (int generation = 0; generation < 2; generation++) {
+        if (generation_bits(place.word, generation) & place.bit) {
+            return generation;
+        }
+    }
+    return place.word->low & place.bit ? 3 : 2;
+}
+
+/* ---- what types say ---- */
+
+cairn_runtime *cairn_object_runtime(const cairn_object *object)
+{
+    return object_runtime(object);
+}
+
+const char *cairn_type_error(const cairn_type *type)
+{
+    if (!type || type->struct_size != sizeof *type) {
+        return "a type's struct_size is not sizeof(cairn_type)";
+    }
+    if (!type->name) {
+        return "a type has no name";
+    }
+    if (type->size < sizeof(cairn_object)) {
+        return "a type's size is less than that of a cairn_object";
+    }
+    size_t end = type->reference_offset + type->reference_count * sizeof(cairn_object *);
+    if (type->reference_count && (type->reference_offset < sizeof(cairn_object) || end > type->size ||
+                                  type->reference_offset % sizeof(void *))) {
+        return "a type's references lie outside of its objects, or at no multiple of a pointer's size";
+    }
+    if (type->weak_offset && (type->weak_offset < sizeof(cairn_object) || type->weak_offset % sizeof(void *) ||
+                              type->weak_offset + sizeof(cairn_weak *) > type->size)) {
+        return "a type's weak_offset lies outside of its objects, or at no multiple of a pointer's size";
+    }
+    if (type->traverse && !type->clear && !type->dealloc) {
+        return "a type has traverse, but neither clear nor dealloc: what it refers to would never be given up";
+    }
+    if ((type->flags & CAIRN_TYPE_NO_ZERO) && cairn_type_is_container(type) && !(type->flags & CAIRN_TYPE_UNTRACKED)) {
+        return "a type of containers has CAIRN_TYPE_NO_ZERO without CAIRN_TYPE_UNTRACKED";
+    }
+    return NULL;
+}
+
+size_t cairn_object_repr(cairn_object *object, char *text, size_t size)
+{
+    int length;
+    if (!object) {
+        length = snprintf(text, size, "NULL");
+    } else if (object->type->repr) {
+        return object->type->repr(object, text, size);
+    } else {
+        length = snprintf(text, size, "<%s at %p>", object->type->name, (void *)object);
+    }
+    return length > 0 ? (size_t)length : 0;
+}
+
+int cairn_object_hash(cairn_object *object, uint64_t *hash)
+{
+    if (object->type->hash) {
+        return object->type->hash(object, hash) ? 0 : EINVAL;
+    }
+    uint64_t bits = (uintptr_t)object >> 4;
+    *hash = bits ^ bits << 60;
+    return 0;
+}
+
+bool cairn_object_equal(cairn_object *a, cairn_object *b)
+{
+    return a == b || (a->type->equal && a->type->equal(a, b));
+}
+
+void cairn_object_visit_referents(cairn_object *object, cairn_visit visit, void *arg)
+{
+    CHECK_OBJECT(object, "object_visit_referents");
+    traverse(object, visit, arg);
+}
+
+/* ---- all objects ---- */
+
+/* Visits the live blocks of one pool of objects; those kept for reuse have no type of their own. */
+static bool visit_pool(const struct pool *pool, bool (*visitor)(cairn_object *object, void *arg), void *arg)
+{
+    uint64_t free_set[(UINT16_MAX + 1) / 64] = {0};
+    for (const struct block *block = pool->free; block; block = block->next) {
+        size_t i = (size_t)((const char *)block - pool->base) / pool->block_size;
+        free_set[i / 64] |= UINT64_C(1) << (i % 64);
+    }
+    for (size_t i = 0, carved = pool_carved(pool); i < carved; i++) {
+        if ((free_set[i / 64] >> (i % 64) & 1) || pool_block_is_purged(pool, i)) {
+            continue;
+        }
+        cairn_object *object = (cairn_object *)(void *)(pool->base + i * pool->block_size);
+        if (object->type != &dead_type && !visitor(object, arg)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool visit_sides(const struct ring *list, bool (*visitor)(cairn_object *object, void *arg), void *arg)
+{
+    const struct ring *next;
+    for (const struct ring *at = list->next; at != list; at = next) {
+        next = at->next;
+        const struct side *side = RING_SIDE(at, all);
+        cairn_object *object = (cairn_object *)(void *)side->base;
+        bool more = side->large ? object->type == &dead_type || visitor(object, arg)
+                                : visit_pool(pagemap_get(side->base), visitor, arg);
+        if (!more) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool containers_visit(cairn_runtime *runtime, bool (*visitor)(cairn_object *object, void *arg), void *arg)
+{
+    sides_sort(runtime);
+    return visit_sides(&runtime->sides, visitor, arg);
+}
+
+bool containers_visit_unsorted(cairn_runtime *runtime, bool (*visitor)(cairn_object *object, void *arg), void *arg)
+{
+    return visit_sides(&runtime->sides, visitor, arg) && visit_sides(&runtime->fresh, visitor, arg);
+}
+
+/* Chains of pools through their all_next members. */
+static struct pool *merge(struct pool *a, struct pool *b)
+{
+    struct pool *first = NULL;
+    struct pool **tail = &first;
+    while (a && b) {
+        struct pool **lower = a->base < b->base ? &a : &b;
+        *tail = *lower;
+        tail = &(*lower)->all_next;
+        *lower = *tail;
+    }
+    *tail = a ? a : b;
+    return first;
+}
+
+/* Sorts the list of an owner's pools by address. */
+static void sort_pools(struct owner *owner)
+{
+    struct pool *bins[48] = {0}; /* bins[i] holds a sorted chain of 2^i pools or nothing */
+    struct pool *next;
+    for (struct pool *pool = owner->all; pool; pool = next) {
+        next = pool->all_next;
+        pool->all_next = NULL;
+        int i = 0;
+        for (; bins[i]; i++) {
+            pool = merge(bins[i], pool);
+            bins[i] = NULL;
+        }
+        bins[i] = pool;
+    }
+    struct pool *sorted = NULL;
+    for (int i = 0; i < 48; i++) {
+        sorted = bins[i] ? merge(bins[i], sorted) : sorted;
+    }
+    owner->all = sorted;
+    struct pool *prev = NULL;
+    for (struct pool *pool = sorted; pool; pool = pool->all_next) {
+        pool->all_prev = prev;
+        prev = pool;
+    }
+}
+
+bool atoms_visit(cairn_runtime *runtime, bool (*visitor)(cairn_object *object, void *arg), void *arg)
+{
+    sort_pools(runtime->atoms);
+    for (const struct pool *pool = runtime->atoms->all; pool; pool = pool->all_next) {
+        if (!visit_pool(pool, visitor, arg)) {
+            return false;
+        }
+    }
+    return visit_sides(&runtime->large_atoms, visitor, arg);
+}
+
+bool cairn_runtime_visit_objects(cairn_runtime *runtime, bool (*visitor)(cairn_object *object, void *arg), void *arg)
+{
+    CHECK_GIL(runtime, "runtime_visit_objects");
+    return containers_visit(runtime, visitor, arg) && atoms_visit(runtime, visitor, arg);
+}

@@ -1,0 +1,719 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* test_kinds_failure.c: memory runs out in the middle of each operation of the built-in kinds. The program is linked so
+ * that every request of the kinds for memory comes here (--wrap): request n is refused, with all after it, for n = 0, 1, 2
+ * and so on until the operation succeeds. After each refusal the object is as it was before, every structure is sound,
+ * and in the end nothing is left. Requests run in the harshest surroundings: a full collection before each container,
+ * caches emptied at each refusal, with and without dead objects kept for reuse.
+ *
+ * Behind that, a heap with a real limit. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "cairn_kinds.h"
+#include "object/kinds_table.h"
+#include "support/test.h"
+
+/* ---- every request for memory ---- */
+
+static bool refusing;
+static size_t granted; /* requests still to be granted while `refusing` */
+static size_t seen;    /* requests since refuse_after() */
+
+static void refuse_after(size_t count)
+{
+    refusing = true;
+    granted = count;
+    seen = 0;
+}
+
+static bool is_granted(cairn_runtime *runtime)
+{
+    seen++;
+    if (!refusing || granted) {
+        granted -= refusing;
+        return true;
+    }
+    caches_empty(runtime);
+    (void)runtime_error(runtime, ENOMEM, "refused by the test");
+    return false;
+}
+
+cairn_object *__real_cairn_object_alloc(cairn_runtime *runtime, const cairn_type *type, size_t items);
+cairn_object *__wrap_cairn_object_alloc(cairn_runtime *runtime, const cairn_type *type, size_t items);
+cairn_object *__real_cairn_object_new(cairn_runtime *runtime, const cairn_type *type, size_t items);
+cairn_object *__wrap_cairn_object_new(cairn_runtime *runtime, const cairn_type *type, size_t items);
+cairn_object *__real_cairn_object_reuse(cairn_runtime *runtime, const cairn_type *type, cairn_object *kept);
+cairn_object *__wrap_cairn_object_reuse(cairn_runtime *runtime, const cairn_type *type, cairn_object *kept);
+void *__real_cairn_runtime_alloc(cairn_runtime *runtime, size_t size);
+void *__wrap_cairn_runtime_alloc(cairn_runtime *runtime, size_t size);
+void *__real_cairn_runtime_calloc(cairn_runtime *runtime, size_t count, size_t size);
+void *__wrap_cairn_runtime_calloc(cairn_runtime *runtime, size_t count, size_t size);
+void *__real_cairn_runtime_realloc(cairn_runtime *runtime, void *block, size_t size);
+void *__wrap_cairn_runtime_realloc(cairn_runtime *runtime, void *block, size_t size);
+
+static void collect_before(cairn_runtime *runtime, const cairn_type *type)
+{
+    if (cairn_type_is_container(type) && refusing) {
+        (void)cairn_collect(runtime, 2);
+    }
+}
+
+cairn_object *__wrap_cairn_object_alloc(cairn_runtime *runtime, const cairn_type *type, size_t items)
+{
+    collect_before(runtime, type);
+    return is_granted(runtime) ? __real_cairn_object_alloc(runtime, type, items) : NULL;
+}
+
+cairn_object *__wrap_cairn_object_new(cairn_runtime *runtime, const cairn_type *type, size_t items)
+{
+    collect_before(runtime, type);
+    return is_granted(runtime) ? __real_cairn_object_new(runtime, type, items) : NULL;
+}
+
+cairn_object *__wrap_cairn_object_reuse(cairn_runtime *runtime, const cairn_type *type, cairn_object *kept)
+{
+    collect_before(runtime, type);
+    return __real_cairn_object_reuse(runtime, type, kept);
+}
+
+void *__wrap_cairn_runtime_alloc(cairn_runtime *runtime, size_t size)
+{
+    return is_granted(runtime) ? __real_cairn_runtime_alloc(runtime, size) : NULL;
+}
+
+void *__wrap_cairn_runtime_calloc(cairn_runtime *runtime, size_t count, size_t size)
+{
+    return is_granted(runtime) ? __real_cairn_runtime_calloc(runtime, count, size) : NULL;
+}
+
+void *__wrap_cairn_runtime_realloc(cairn_runtime *runtime, void *block, size_t size)
+{
+    return is_granted(runtime) ? __real_cairn_runtime_realloc(runtime, block, size) : NULL;
+}
+
+/* ---- operations ---- */
+
+static cairn_runtime *runtime;
+
+static cairn_object *number(int64_t value)
+{
+    return cairn_int_new(runtime, value);
+}
+
+static cairn_object *text(const char *bytes)
+{
+    return cairn_str_new(runtime, bytes, SIZE_MAX);
+}
+
+/* Makes a dict of `count` entries with strs as keys, a list or a set of `count` ints. */
+static cairn_object *dict_of(int count)
+{
+    cairn_object *dict = cairn_dict_new(runtime);
+    for (int i = 0; i < count; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "key %d", i);
+        cairn_object *key = text(name), *value = number(1000 + i);
+        assert_int_equal(cairn_dict_set(dict, key, value), 0);
+        cairn_decref(key);
+        cairn_decref(value);
+    }
+    return dict;
+}
+
+static cairn_object *list_of(int count)
+{
+    cairn_object *list = cairn_list_new(runtime, NULL, 0);
+    for (int i = 0; i < count; i++) {
+        cairn_object *item = number(1000 + i);
+        assert_int_equal(cairn_list_append(list, item), 0);
+        cairn_decref(item);
+    }
+    return list;
+}
+
+static cairn_object *set_of(int count)
+{
+    cairn_object *set = cairn_hashset_new(runtime);
+    for (int i = 0; i < count; i++) {
+        cairn_object *item = number(1000 + i);
+        assert_int_equal(cairn_hashset_add(set, item), 0);
+        cairn_decref(item);
+    }
+    return set;
+}
+
+static cairn_object *tuple_of_3(void)
+{
+    cairn_object *tuple = cairn_tuple_make(runtime, 3);
+    for (size_t i = 0; i < 3; i++) {
+        cairn_tuple_init(tuple, i, number((int64_t)i + 1000));
+    }
+    return tuple;
+}
+
+/* What an operation works on; made before requests are refused. */
+static cairn_object *subject, *other;
+
+/* 0 if there is an object, which is given up; else the errno value. */
+static int made(cairn_object *object)
+{
+    if (!object) {
+        return errno;
+    }
+    cairn_decref(object);
+    return 0;
+}
+
+static void no_subject(void)
+{
+}
+
+static void short_text(void)
+{
+    subject = text("gr\xc3\xbc\xc3\x9f"
+                   "e");
+}
+
+static void data(void)
+{
+    subject = cairn_bytes_new(runtime, "data", 4);
+}
+
+static void big_int(void)
+{
+    subject = cairn_int_parse(runtime, "-340282366920938463463374607431768211456", SIZE_MAX);
+}
+
+static void tuple(void)
+{
+    subject = tuple_of_3();
+}
+
+static void list_of_4(void)
+{
+    subject = list_of(4); /* as many as there is room for */
+    other = number(5000);
+}
+
+static void list_of_64(void)
+{
+    subject = list_of(64);
+    other = tuple_of_3();
+}
+
+static void empty_dict(void)
+{
+    subject = cairn_dict_new(runtime);
+    other = text("name");
+}
+
+static void dict_of_5(void)
+{
+    subject = dict_of(5); /* as many as there is room for */
+    other = text("name");
+}
+
+static void dict_of_3_and_int(void)
+{
+    subject = dict_of(3);
+    other = number(5000);
+}
+
+static void dicts_of_5_and_20(void)
+{
+    subject = dict_of(5);
+    other = dict_of(20);
+}
+
+static void sets_of_5_and_20(void)
+{
+    subject = set_of(5);
+    other = set_of(20);
+}
+
+static void class_alone(void)
+{
+    cairn_class_options options = CAIRN_CLASS_OPTIONS_INIT;
+    options.name = "Point";
+    subject = cairn_class_new(runtime, &options);
+    other = text("name");
+}
+
+static void instance(void)
+{
+    class_alone();
+    cairn_object *class = subject;
+    subject = cairn_instance_new(class);
+    cairn_decref(class);
+}
+
+static int make_int(void)
+{
+    return made(number(5000));
+}
+
+static int make_big_int(void)
+{
+    return made(cairn_int_parse(runtime, "340282366920938463463374607431768211456", SIZE_MAX));
+}
+
+static int make_float(void)
+{
+    return made(cairn_float_new(runtime, 0.5));
+}
+
+static int make_str(void)
+{
+    return made(text("some text"));
+}
+
+static int make_wide_str(void)
+{
+    return made(text("\xc3\xbc\xc3\xbc"));
+}
+
+static int make_char(void)
+{
+    return made(text("c"));
+}
+
+static int make_none(void)
+{
+    return made(cairn_none(runtime));
+}
+
+static int make_shared_int(void)
+{
+    return made(number(5));
+}
+
+static int make_bytes(void)
+{
+    return made(cairn_bytes_new(runtime, "data", 4));
+}
+
+static int make_empty_ones(void)
+{
+    int error = made(text(""));
+    error = error ? error : made(cairn_bytes_new(runtime, NULL, 0));
+    return error ? error : made(cairn_tuple_new(runtime, NULL, 0));
+}
+
+static int intern_names(void)
+{
+    enum { NAMES = 60 }; /* more than a first table holds */
+    cairn_object *names[NAMES];
+    int error = 0, count = 0;
+    while (count < NAMES && !error) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "name %d", count);
+        names[count] = cairn_str_intern(runtime, name, SIZE_MAX);
+        error = names[count] ? 0 : errno;
+        count += !error;
+    }
+    assert_int_equal(cairn_str_interned_count(runtime), count);
+    while (count) {
+        cairn_decref(names[--count]);
+    }
+    return error;
+}
+
+static int negate(void)
+{
+    return made(cairn_int_negate(runtime, subject));
+}
+
+static int concat_text(void)
+{
+    return made(cairn_str_concat(subject, subject));
+}
+
+static int slice_text(void)
+{
+    return made(cairn_str_slice(subject, 1, 3));
+}
+
+static int concat_data(void)
+{
+    return made(cairn_bytes_concat(subject, subject));
+}
+
+static int slice_data(void)
+{
+    return made(cairn_bytes_slice(subject, 1, 3));
+}
+
+static int copy_tuple(void)
+{
+    return made(cairn_tuple_new(runtime, cairn_tuple_items(subject), 3));
+}
+
+static int concat_tuple(void)
+{
+    return made(cairn_tuple_concat(subject, subject));
+}
+
+static int slice_tuple(void)
+{
+    return made(cairn_tuple_slice(subject, 1, 3));
+}
+
+static int make_list(void)
+{
+    return made(cairn_list_new(runtime, cairn_tuple_items(subject), 3));
+}
+
+static int append(void)
+{
+    return cairn_list_append(subject, other);
+}
+
+static int insert(void)
+{
+    return cairn_list_insert(subject, 1, other);
+}
+
+static int extend(void)
+{
+    return cairn_list_extend(subject, subject);
+}
+
+static int replace(void)
+{
+    return cairn_list_replace(subject, 1, 60, other);
+}
+
+static int slice_list(void)
+{
+    return made(cairn_list_slice(subject, 1, 30));
+}
+
+static int list_to_tuple(void)
+{
+    return made(cairn_list_to_tuple(subject));
+}
+
+static int pop_many(void) /* needs no memory: a list that cannot shrink keeps its room */
+{
+    for (int i = 0; i < 60; i++) {
+        cairn_decref(cairn_list_pop(subject, 0));
+    }
+    return cairn_list_insert(subject, 1, other);
+}
+
+static int set_entry(void)
+{
+    return cairn_dict_set(subject, other, subject);
+}
+
+static int set_default(void)
+{
+    return made(cairn_dict_set_default(subject, other, other));
+}
+
+static int copy_dict(void)
+{
+    return made(cairn_dict_copy(other));
+}
+
+static int update(void)
+{
+    return cairn_dict_update(subject, other);
+}
+
+static int add_all(void)
+{
+    return made(cairn_hashset_union(subject, other));
+}
+
+static int intersect(void)
+{
+    return made(cairn_hashset_intersection(other, subject));
+}
+
+static int add_key(void)
+{
+    cairn_object *key = cairn_hashset_pop(other);
+    int error = cairn_hashset_add(subject, key);
+    if (error) { /* put back what needs no memory: the entry was the last one */
+        refusing = false;
+        assert_int_equal(cairn_hashset_add(other, key), 0);
+    }
+    cairn_decref(key);
+    return error;
+}
+
+static int make_class(void)
+{
+    cairn_class_options options = CAIRN_CLASS_OPTIONS_INIT;
+    options.name = "Point";
+    return made(cairn_class_new(runtime, &options));
+}
+
+static int make_instance(void)
+{
+    return made(cairn_instance_new(subject));
+}
+
+static int make_namespace(void)
+{
+    return made(cairn_namespace_new(runtime));
+}
+
+static int set_attribute(void)
+{
+    return cairn_attribute_set(subject, other, subject);
+}
+
+static const struct scenario {
+    const char *name;
+    void (*prepare)(void);
+    int (*run)(void);
+    size_t requests; /* at the least */
+} scenarios[] = {
+    {"int", no_subject, make_int, 1},
+    {"big int", no_subject, make_big_int, 1},
+    {"float", no_subject, make_float, 1},
+    {"str", no_subject, make_str, 1},
+    {"wide str", no_subject, make_wide_str, 1},
+    {"char", no_subject, make_char, 1},
+    {"none", no_subject, make_none, 1},
+    {"shared int", no_subject, make_shared_int, 1},
+    {"bytes", no_subject, make_bytes, 1},
+    {"empty ones", no_subject, make_empty_ones, 3},
+    {"intern", no_subject, intern_names, 62},
+    {"negate", big_int, negate, 1},
+    {"concat text", short_text, concat_text, 1},
+    {"slice text", short_text, slice_text, 1},
+    {"concat data", data, concat_data, 1},
+    {"slice data", data, slice_data, 1},
+    {"copy tuple", tuple, copy_tuple, 1},
+    {"concat tuple", tuple, concat_tuple, 1},
+    {"slice tuple", tuple, slice_tuple, 1},
+    {"list", tuple, make_list, 2},
+    {"append", list_of_4, append, 1},
+    {"insert", list_of_4, insert, 1},
+    {"extend", list_of_64, extend, 1},
+    {"replace", list_of_64, replace, 1},
+    {"slice list", list_of_64, slice_list, 2},
+    {"list to tuple", list_of_64, list_to_tuple, 1},
+    {"pop", list_of_64, pop_many, 0},
+    {"first entry", empty_dict, set_entry, 1},
+    {"sixth entry", dict_of_5, set_entry, 1},
+    {"first key that is no str", dict_of_3_and_int, set_entry, 1},
+    {"set default", dict_of_5, set_default, 1},
+    {"copy dict", dicts_of_5_and_20, copy_dict, 2},
+    {"update", dicts_of_5_and_20, update, 2},
+    {"union", sets_of_5_and_20, add_all, 3},
+    {"intersection", sets_of_5_and_20, intersect, 2},
+    {"add", sets_of_5_and_20, add_key, 1},
+    {"class", no_subject, make_class, 1},
+    {"instance", class_alone, make_instance, 1},
+    {"namespace", no_subject, make_namespace, 2},
+    {"attribute of an instance", instance, set_attribute, 1},
+    {"attribute of a class", class_alone, set_attribute, 1},
+};
+
+/* ---- the proof ---- */
+
+static void describe(char *into, size_t size)
+{
+    *into = 0;
+    size_t used = subject ? cairn_object_repr(subject, into, size) : 0;
+    if (other && used < size) {
+        (void)cairn_object_repr(other, into + used, size - used);
+    }
+}
+
+static void assert_sound(void)
+{
+    cairn_object *objects[] = {subject, other};
+    for (size_t i = 0; i < 2; i++) {
+        bool map = objects[i] && (cairn_is_dict(objects[i]) || cairn_is_hashset(objects[i]) ||
+                                  cairn_is_class(objects[i]) || cairn_is_instance(objects[i]));
+        assert_true(!map || kinds_map_check(kinds_map_of(objects[i])) == 0);
+    }
+    assert_int_equal(cairn_runtime_check(runtime, stderr), 0);
+}
+
+static void start(size_t cache_limit)
+{
+    cairn_runtime_options options = CAIRN_RUNTIME_OPTIONS_INIT;
+    options.cache_limit = cache_limit;
+    options.gil_optional = true;
+    runtime = cairn_runtime_create(&options);
+    assert_non_null(runtime);
+    assert_int_equal(cairn_kinds_set_seed(runtime, 1), 0);
+    subject = other = NULL;
+}
+
+static void end(const char *name)
+{
+    cairn_runtime_end found;
+    cairn_xdecref(subject);
+    cairn_xdecref(other);
+    assert_int_equal(cairn_runtime_destroy_checked(runtime, stderr, &found), 0);
+    if (found.kept_objects || found.kept_blocks) {
+        fail_msg("%s: %zu objects and %zu blocks are left", name, found.kept_objects, found.kept_blocks);
+    }
+}
+
+/* Runs a scenario with request n refused and all after it; true if it succeeded. */
+static bool run_refusing(const struct scenario *scenario, size_t n, size_t cache_limit)
+{
+    static char before[4096], after[4096];
+    start(cache_limit);
+    scenario->prepare();
+    describe(before, sizeof before);
+    refuse_after(n);
+    int error = scenario->run();
+    refusing = false;
+    describe(after, sizeof after);
+    assert_sound();
+    if (error) {
+        assert_int_equal(error, ENOMEM);
+        assert_true(*cairn_runtime_error(runtime) != 0);
+        if (scenario->run != update) { /* what was set stays */
+            assert_string_equal(after, before);
+        }
+        assert_int_equal(scenario->run(), 0); /* with memory it works */
+    }
+    end(scenario->name);
+    return error == 0;
+}
+
+static void every_operation_survives_every_refusal(void **state)
+{
+    (void)state;
+    const size_t limits[] = {0, CAIRN_CACHE_LIMIT_DEFAULT};
+    for (size_t i = 0; i < COUNT_OF(scenarios) * COUNT_OF(limits); i++) {
+        const struct scenario *scenario = &scenarios[i / 2];
+        size_t n = 0;
+        while (!run_refusing(scenario, n, limits[i % 2])) {
+            n++;
+        }
+        if (limits[i % 2] == 0 && n < scenario->requests) {
+            fail_msg("%s: %zu requests were refused, not %zu", scenario->name, n, scenario->requests);
+        }
+    }
+}
+
+static void the_state_of_the_kinds_needs_memory(void **state)
+{
+    (void)state;
+    runtime = cairn_runtime_create(NULL);
+    refuse_after(0);
+    assert_null(cairn_int_new(runtime, 1));
+    assert_int_equal(errno, ENOMEM);
+    assert_null(cairn_dict_new(runtime));
+    assert_int_equal(cairn_kinds_set_seed(runtime, 1), ENOMEM);
+    refusing = false;
+    subject = other = NULL;
+    end("state");
+}
+
+/* ---- a real limit ---- */
+
+static size_t held(void)
+{
+    cairn_stats stats;
+    cairn_heap_stats(cairn_runtime_heap(runtime), &stats);
+    return stats.held_bytes;
+}
+
+static bool count_kept(const cairn_cache *cache, void *arg)
+{
+    *(size_t *)arg += cache->bytes;
+    return true;
+}
+
+static size_t kept(void)
+{
+    size_t bytes = 0;
+    (void)cairn_runtime_visit_caches(runtime, count_kept, &bytes);
+    return bytes;
+}
+
+/* Appends dicts to a list until that is refused; returns how many. */
+static size_t fill(cairn_object *list)
+{
+    for (size_t count = 0;; count++) {
+        cairn_object *dict = cairn_dict_new(runtime), *value = dict ? cairn_float_new(runtime, 0.5) : NULL;
+        cairn_object *key = value ? cairn_int_new(runtime, (int64_t)count) : NULL;
+        int error = key ? cairn_dict_set(dict, key, value) : ENOMEM;
+        error = error ? error : cairn_list_append(list, dict);
+        cairn_xdecref(dict);
+        cairn_xdecref(key);
+        cairn_xdecref(value);
+        if (error) {
+            assert_int_equal(error, ENOMEM);
+            return count;
+        }
+    }
+}
+
+static void what_is_kept_for_reuse_goes_before_a_request_is_refused(void **state)
+{
+    (void)state;
+    cairn_heap_options heap = CAIRN_HEAP_OPTIONS_INIT;
+    heap.limit = MIB(2);
+    cairn_runtime_options options = CAIRN_RUNTIME_OPTIONS_INIT;
+    options.heap = &heap;
+    runtime = cairn_runtime_create(&options);
+    subject = other = NULL;
+    cairn_object *list = cairn_list_new(runtime, NULL, 0);
+    size_t first = fill(list);
+    assert_true(first > 1000);
+    assert_true(held() <= heap.limit);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(cairn_list_clear(list), 0);
+        assert_true(kept() > KIB(100)); /* floats, dicts, key tables */
+        assert_true(fill(list) >= first);
+        assert_true(kept() < KIB(2)); /* only what died after the last refusal */
+        assert_true(held() <= heap.limit);
+        assert_int_equal(cairn_runtime_check(runtime, stderr), 0);
+    }
+    cairn_decref(list);
+    (void)cairn_object_trim(runtime);
+    assert_int_equal(kept(), 0);
+    end("limit");
+}
+
+static void the_option_bounds_all_caches_together(void **state)
+{
+    (void)state;
+    const size_t limits[] = {0, 1000, 10000};
+    for (size_t i = 0; i < COUNT_OF(limits); i++) {
+        start(limits[i]);
+        cairn_object *list = list_of(3000);
+        for (int k = 0; k < 1000; k++) {
+            cairn_object *dict = dict_of(1);
+            assert_int_equal(cairn_list_append(list, dict), 0);
+            cairn_decref(dict);
+        }
+        cairn_decref(list);
+        assert_true(kept() <= limits[i]);
+        assert_true(kept() + 200 > limits[i]);
+        cairn_runtime_stats stats;
+        cairn_runtime_get_stats(runtime, &stats);
+        assert_int_equal(stats.cached_bytes, kept());
+        assert_true(stats.cached_peak <= limits[i]);
+        assert_int_equal(cairn_collect(runtime, 2), 0); /* a full collection empties them */
+        assert_int_equal(kept(), 0);
+        end("bound");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_operation_survives_every_refusal),
+        cmocka_unit_test(the_state_of_the_kinds_needs_memory),
+        cmocka_unit_test(what_is_kept_for_reuse_goes_before_a_request_is_refused),
+        cmocka_unit_test(the_option_bounds_all_caches_together),
+    };
+    return cmocka_run_group_tests_name("kinds: failure", tests, NULL, NULL);
+}
