@@ -13,12 +13,12 @@ a file that may hold other text (docs/benchmarks.md)."""
 import argparse
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 
+import report
 import rows
 
 ROOT = os.path.dirname(rows.HERE)
@@ -96,16 +96,6 @@ def table(title, key, unit, form, measured):
     return "\n".join(lines)
 
 
-def put_between_marks(path, text):
-    with open(path, encoding="utf-8") as file:
-        old = file.read()
-    block = f"{BEGIN}\n{text}\n{END}"
-    marked = re.compile(re.escape(BEGIN) + ".*" + re.escape(END), re.DOTALL)
-    new = marked.sub(lambda _: block, old) if marked.search(old) else f"{old.rstrip()}\n\n{block}\n"
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(new)
-
-
 def main():
     parser = argparse.ArgumentParser(description="Compares fits and geometries on recordings of real programs.")
     parser.add_argument("--build", default="build", help="where cairn was built (default: build)")
@@ -131,7 +121,7 @@ def main():
     text += "\n\n".join(table(*figure, measured) for figure in FIGURES)
     print(text)
     if arguments.markdown:
-        put_between_marks(arguments.markdown, text)
+        report.put_between_marks(arguments.markdown, BEGIN, END, text)
         progress(f"wrote {arguments.markdown}")
 
 

@@ -11,11 +11,11 @@ goes to stderr, the table to stdout and, with --markdown FILE, between its marks
 
 import argparse
 import os
-import re
 import statistics
 import sys
 
 import measure
+import report
 import rows
 import run
 
@@ -63,16 +63,6 @@ def line_of(row, cells, size):
     )
 
 
-def put_between_marks(path, text):
-    with open(path, encoding="utf-8") as file:
-        old = file.read()
-    block = f"{BEGIN}\n{text}\n{END}"
-    marked = re.compile(re.escape(BEGIN) + ".*" + re.escape(END), re.DOTALL)
-    new = marked.sub(lambda _: block, old) if marked.search(old) else f"{old.rstrip()}\n\n{block}\n"
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(new)
-
-
 def main():
     parser = argparse.ArgumentParser(description="Measures programs under `cairn record` against the same on glibc.")
     parser.add_argument("--build", default="build", help="where cairn was built (default: build)")
@@ -105,7 +95,7 @@ def main():
     )
     print(text)
     if arguments.markdown:
-        put_between_marks(arguments.markdown, text)
+        report.put_between_marks(arguments.markdown, BEGIN, END, text)
         run.progress(f"wrote {arguments.markdown}")
     sys.exit(any("failed" in line for line in lines))
 

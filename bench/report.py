@@ -8,6 +8,7 @@ stock CPython, so there the ratio is Cairn's figure divided by stock's: below 1.
 tables go to the terminal and into the Markdown file."""
 
 import math
+import re
 
 MEASURES = (
     ("wall", "Wall time", "s", "{:.3f}"),
@@ -129,3 +130,14 @@ def group_report(title, results, names, base_name, cairn_name):
         lost = losses(results, cairn_name, names) or ["Nowhere by more than 10% of time or 20% of peak memory."]
         lines += section(f"{title}: where Cairn loses", lost)
     return lines
+
+
+def put_between_marks(path, begin, end, text):
+    """Puts text into a file that holds other text, in the place of what stood between the marks, or at its end."""
+    with open(path, encoding="utf-8") as file:
+        old = file.read()
+    block = f"{begin}\n{text}\n{end}"
+    marked = re.compile(re.escape(begin) + ".*" + re.escape(end), re.DOTALL)
+    new = marked.sub(lambda _: block, old) if marked.search(old) else f"{old.rstrip()}\n\n{block}\n"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(new)

@@ -18,8 +18,8 @@ void heap_start(void);
 void heap_release(cairn_heap *heap);
 
 /* Giving back while the program waits. heap_idle_ms says after how long a wait all free pools of all heaps may be
- * purged; 0 if there are none that hold pages and not `anyway`. heap_idle_tick, after such a wait, purges them, leaving out heaps that
- * are busy. Both may be called in a signal handler. [any] */
+ * purged; 0 if there are none that hold pages, unless `anyway`. heap_idle_tick, after such a wait, purges them, leaving
+ * out heaps that are busy. Both may be called in a signal handler. [any] */
 unsigned heap_idle_ms(bool anyway);
 void heap_idle_tick(void);
 

@@ -5,8 +5,8 @@
  *
  * Classes up to 512 bytes (or small_limit if that is less) are spaced by the alignment; above, eight to a doubling (at
  * most 12.5% rounding) up to medium_limit. Those up to small_limit live in pools of the geometry (the small space), the
- * others in pools of 64 KiB (the span space; not in a heap that lives in a region, where they have no class). Requests above medium_limit, and all of a heap without pools, have no
- * class. */
+ * others in pools of 64 KiB (the span space; not in a heap that lives in a region, where they have no class). Requests
+ * above medium_limit, and all of a heap without pools, have no class. */
 
 #ifndef CAIRN_HEAP_GEOMETRY_H
 #define CAIRN_HEAP_GEOMETRY_H

@@ -2,7 +2,8 @@
  * Copyright (c) 2026 The Cairn authors */
 
 /* meta.h: memory for a heap's own records (arena records, owners, records of huge blocks), apart from the blocks.
- * Chunks come from the OS layer and go back when the heap is destroyed, or from the heap's region, if it has one; freed records are kept for reuse by size.
+ * Chunks come from the OS layer and go back when the heap is destroyed, or from the heap's region, if it has one; freed
+ * records are kept for reuse by size.
  * Lock: the heap's. */
 
 #ifndef CAIRN_HEAP_META_H

@@ -71,9 +71,8 @@ static bool store_geometry(struct options *into, const char *text)
 
 static bool store_fit(struct options *into, const char *text)
 {
-    static const char *const fits[] = {"best", "first", "next", "worst"};
-    for (int i = CAIRN_FIT_BEST; i <= CAIRN_FIT_WORST; i++) {
-        if (strcmp(text, fits[i]) == 0) {
+    for (int i = 0; fit_names[i]; i++) {
+        if (strcmp(text, fit_names[i]) == 0) {
             into->fit = (cairn_fit)i;
             return true;
         }

@@ -17,6 +17,9 @@
 
 #include "cairn.h"
 
+/* The fits that can be asked for, by cairn_fit, and NULL: what users write and read. */
+static const char *const fit_names[] = {"best", "first", "next", "worst", NULL};
+
 typedef enum { STATS_OFF, STATS_TEXT, STATS_JSON } stats_format;
 
 /* CAIRN_LEAKS=1, or words joined by commas. */

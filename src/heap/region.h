@@ -4,8 +4,9 @@
 /* region.h: where a heap's memory comes from: the system, or a *region*, memory that the caller gave once and for all.
  *
  * A region hands out runs of its pages, the lowest that fit, by a bitmap that lies in its own first pages; the heap's
- * metadata, which never goes back, takes the highest, so that it does not part what does. So arenas, segments and metadata take what they need of one store, and what one
- * gives back another may use. Nothing of a region is ever purged or released, and its contents are whatever they were.
+ * metadata, which never goes back, takes the highest, so that it does not part what does. So arenas, segments and
+ * metadata take what they need of one store, and what one gives back another may use. Nothing of a region is ever
+ * purged or released, and its contents are whatever they were.
  *
  * The source_* functions are the calls of os.h for a heap that may live in a region; `region` NULL means the system.
  *

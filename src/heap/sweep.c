@@ -129,31 +129,39 @@ void pool_refill(struct pool *pool)
 
 /* ---- finding units without live blocks ---- */
 
-/* A free list that frees of the same block or of what is none have damaged is told by its length and by its blocks. */
-static bool list_is_sound(const struct owner *owner, const struct pool *pool, const struct layout *l)
+/* Counts the free blocks that touch each unit. False, after a report, if frees of the same block or of what is none, or
+ * writes to a free block, have damaged the list: it is too long, or leads to what is no block of the pool. */
+static bool count_free(const struct owner *owner, const struct pool *pool, const struct layout *l,
+                       size_t free[SWEEP_UNITS + 1])
 {
     size_t left = l->carved - pool_used(pool) - pool_purged_blocks(pool);
-    for (const struct block *block = pool->free; block; block = block->next) {
+    const void *holder = pool->base; /* of the link that is followed */
+    for (const struct block *block = pool->free; block; holder = block, block = block->next) {
         size_t offset = (size_t)((const char *)block - pool->base);
-        bool is_block = offset < l->carved * l->size && offset % l->size == 0;
-        if (!is_block || left-- == 0) {
-            misuse_report(is_block ? CAIRN_MISUSE_DOUBLE_FREE : CAIRN_MISUSE_INTERIOR, "free", block, owner->heap);
+        if (offset >= l->carved * l->size || offset % l->size != 0) {
+            const void *within = offset < (size_t)pool->capacity * l->size ? (const void *)block : holder;
+            misuse_report(CAIRN_MISUSE_INTERIOR, "free", within, owner->heap);
             return false;
+        }
+        if (left-- == 0) {
+            misuse_report(CAIRN_MISUSE_DOUBLE_FREE, "free", block, owner->heap);
+            return false;
+        }
+        size_t start = offset + l->first;
+        size_t last = (start + l->size - 1) >> l->shift;
+        for (size_t unit = start >> l->shift; unit <= last; unit++) {
+            free[unit]++;
         }
     }
     return true;
 }
 
 /* The units that at least one carved block touches, all of which are free. */
-static unsigned find_units(const struct pool *pool, const struct layout *l)
+static unsigned find_units(const struct owner *owner, const struct pool *pool, const struct layout *l)
 {
     size_t free[SWEEP_UNITS + 1] = {0};
-    for (const struct block *block = pool->free; block; block = block->next) {
-        size_t start = (size_t)((const char *)block - pool->base) + l->first;
-        size_t last = (start + l->size - 1) >> l->shift;
-        for (size_t unit = start >> l->shift; unit <= last; unit++) {
-            free[unit]++;
-        }
+    if (!count_free(owner, pool, l, free)) {
+        return 0;
     }
     unsigned purged = pool_purged(pool);
     unsigned found = 0;
@@ -190,7 +198,7 @@ static void unlink_blocks(struct pool *pool, const struct layout *l, unsigned un
 static size_t purge_units(struct owner *owner, struct pool *pool)
 {
     struct layout l = layout_of(pool);
-    unsigned units = list_is_sound(owner, pool, &l) ? find_units(pool, &l) : 0;
+    unsigned units = find_units(owner, pool, &l);
     if (!units) {
         return 0;
     }

@@ -176,7 +176,8 @@ enum { CPYTHON_FIRST_BLOCK = 48 };
 /* Buffers of lists, dicts and strings are packed as tightly as malloc does for stock Python. */
 enum { PYTHON_MEDIUM_LIMIT = 2048 };
 
-/* Will this process print its statistics, or where its objects came from? Then the heap counts every request, as the default heap does. */
+/* Will this process print its statistics, or where its objects came from? Then the heap counts every request, as the
+ * default heap does. */
 static bool will_be_shown(const struct options *options)
 {
     bool counted = options->stats != STATS_OFF && (options->stats_children || cairn_options_speaker());

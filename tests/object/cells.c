@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-cairn_runtime *runtime;
 struct cell *kept[16];
 size_t kept_count;
 

@@ -15,7 +15,7 @@
 #define CAIRN_TEST_CELLS_H
 
 #include "cairn_object.h"
-#include "support/test.h"
+#include "support/kinds.h"
 
 enum { CELL_SLOTS = 4 };
 
@@ -40,9 +40,6 @@ extern const cairn_type cell_cached;      /* up to 8 dead ones are kept for reus
 extern const cairn_type cell_atom;        /* no references */
 extern const cairn_type cell_atom_final;  /* no references, but a finalizer */
 extern const cairn_type cell_strong_only; /* cannot be referred to weakly */
-
-/* The runtime of the test that runs. */
-extern cairn_runtime *runtime;
 
 int cells_setup(void **state);
 int cells_teardown(void **state);

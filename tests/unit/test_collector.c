@@ -75,6 +75,15 @@ static const cairn_type plain_type = {
     .dealloc = node_died,
 };
 
+/* Two references and nothing else. */
+static const cairn_type pair_type = {
+    .struct_size = sizeof(cairn_type),
+    .name = "pair",
+    .size = sizeof(cairn_object) + 2 * sizeof(cairn_object *),
+    .reference_offset = sizeof(cairn_object),
+    .reference_count = 2,
+};
+
 static const cairn_type finalized_type = {
     .struct_size = sizeof(cairn_type),
     .name = "finalized node",
@@ -384,22 +393,15 @@ static void test_bounded_finds_all(void **state)
 static void test_bounded_finds_a_large_piece(void **state)
 {
     (void)state;
-    static const cairn_type pair = {
-        .struct_size = sizeof(cairn_type),
-        .name = "pair",
-        .size = sizeof(cairn_object) + 2 * sizeof(cairn_object *),
-        .reference_offset = sizeof(cairn_object),
-        .reference_count = 2,
-    };
     cairn_runtime_options options = CAIRN_RUNTIME_OPTIONS_INIT;
     options.step_us = 50;
     cairn_runtime *runtime = cairn_runtime_create(&options);
     cairn_collector_disable(runtime);
     size_t count = test_scaled(100000) + 3000;
-    cairn_object *first = cairn_object_new(runtime, &pair, 0);
+    cairn_object *first = cairn_object_new(runtime, &pair_type, 0);
     cairn_object *last = first;
     for (size_t i = 1; i < count; i++) {
-        cairn_object *next = cairn_object_new(runtime, &pair, 0);
+        cairn_object *next = cairn_object_new(runtime, &pair_type, 0);
         *(cairn_object **)(void *)(last + 1) = next;
         last = next;
     }
@@ -757,13 +759,6 @@ static void test_collects_without_memory(void **state)
 static void test_limit(void **state)
 {
     (void)state;
-    static const cairn_type pair = {
-        .struct_size = sizeof(cairn_type),
-        .name = "pair",
-        .size = sizeof(cairn_object) + 2 * sizeof(cairn_object *),
-        .reference_offset = sizeof(cairn_object),
-        .reference_count = 2,
-    };
     cairn_heap_options heap = CAIRN_HEAP_OPTIONS_INIT;
     heap.limit = MIB(2);
     cairn_runtime_options options = CAIRN_RUNTIME_OPTIONS_INIT;
@@ -772,20 +767,20 @@ static void test_limit(void **state)
     cairn_runtime *runtime = cairn_runtime_create(&options);
     assert_non_null(runtime);
     for (unsigned i = 0; i < 500000; i++) {
-        cairn_object *object = cairn_object_new(runtime, &pair, 0);
+        cairn_object *object = cairn_object_new(runtime, &pair_type, 0);
         assert_non_null(object);
         cairn_set((cairn_object **)(void *)(object + 1), object);
         cairn_decref(object);
     }
     cairn_object *chain = NULL;
-    for (cairn_object *object; (object = cairn_object_new(runtime, &pair, 0));) {
+    for (cairn_object *object; (object = cairn_object_new(runtime, &pair_type, 0));) {
         cairn_set_steal((cairn_object **)(void *)(object + 1), chain);
         chain = object;
     }
     assert_int_equal(errno, ENOMEM);
     assert_int_equal(cairn_runtime_check(runtime, stderr), 0);
     cairn_decref(chain);
-    cairn_object *object = cairn_object_new(runtime, &pair, 0);
+    cairn_object *object = cairn_object_new(runtime, &pair_type, 0);
     assert_non_null(object);
     cairn_decref(object);
     cairn_runtime_destroy(runtime);

@@ -7,26 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cairn_kinds.h"
-#include "support/test.h"
-
-static cairn_runtime *runtime;
-
-static int start(void **state)
-{
-    (void)state;
-    runtime = cairn_runtime_create(NULL);
-    return runtime ? 0 : 1;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    cairn_runtime_end found;
-    size_t faults = cairn_runtime_check(runtime, stderr);
-    int error = cairn_runtime_destroy_checked(runtime, stderr, &found);
-    return faults || error || found.kept_objects || found.kept_blocks ? 1 : 0;
-}
+#include "support/kinds.h"
 
 static cairn_object *class_named(const char *name, cairn_object *base)
 {
@@ -364,15 +345,21 @@ static void runtimes_start_and_end_many_times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(attributes_are_found_in_instance_class_and_bases, start, end),
-        cmocka_unit_test_setup_teardown(walks_and_descriptions, start, end),
-        cmocka_unit_test_setup_teardown(wrong_options_are_refused, start, end),
-        cmocka_unit_test_setup_teardown(functions_of_a_class_are_those_of_its_base, start, end),
-        cmocka_unit_test_setup_teardown(a_class_dies_with_its_last_instance, start, end),
-        cmocka_unit_test_setup_teardown(the_class_of_the_last_instance_dies_after_it, start, end),
-        cmocka_unit_test_setup_teardown(cycles_of_instances_and_classes_are_collected, start, end),
-        cmocka_unit_test_setup_teardown(instances_get_the_room_that_their_class_expects, start, end),
-        cmocka_unit_test_setup_teardown(namespaces_have_attributes_and_weak_references, start, end),
+        cmocka_unit_test_setup_teardown(attributes_are_found_in_instance_class_and_bases, test_runtime_start,
+                                        test_runtime_end),
+        cmocka_unit_test_setup_teardown(walks_and_descriptions, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(wrong_options_are_refused, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(functions_of_a_class_are_those_of_its_base, test_runtime_start,
+                                        test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_class_dies_with_its_last_instance, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(the_class_of_the_last_instance_dies_after_it, test_runtime_start,
+                                        test_runtime_end),
+        cmocka_unit_test_setup_teardown(cycles_of_instances_and_classes_are_collected, test_runtime_start,
+                                        test_runtime_end),
+        cmocka_unit_test_setup_teardown(instances_get_the_room_that_their_class_expects, test_runtime_start,
+                                        test_runtime_end),
+        cmocka_unit_test_setup_teardown(namespaces_have_attributes_and_weak_references, test_runtime_start,
+                                        test_runtime_end),
         cmocka_unit_test(the_last_finalizers_may_use_the_kinds),
         cmocka_unit_test(runtimes_start_and_end_many_times),
     };

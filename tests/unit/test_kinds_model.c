@@ -9,13 +9,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cairn_kinds.h"
 #include "object/kinds_table.h"
-#include "support/test.h"
+#include "support/kinds.h"
 
 enum { KEYS = 300, ROOM = 1000 };
 
-static cairn_runtime *runtime;
 static uint64_t random_state;
 
 static int start(void **state)
@@ -65,15 +63,6 @@ static int start_classic(void **state)
     cairn_geometry geometry;
     cairn_heap_options heap = options_of_preset("classic", &geometry);
     return start_on(&heap);
-}
-
-static int end(void **state)
-{
-    (void)state;
-    cairn_runtime_end found;
-    size_t faults = cairn_runtime_check(runtime, stderr);
-    int error = cairn_runtime_destroy_checked(runtime, stderr, &found);
-    return faults || error || found.kept_objects || found.kept_blocks ? 1 : 0;
 }
 
 static size_t below(size_t bound)
@@ -509,16 +498,16 @@ static void a_list(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_dict_of_keys_of_many_kinds, start, end),
-        cmocka_unit_test_setup_teardown(a_dict_of_strs, start, end),
-        cmocka_unit_test_setup_teardown(a_set, start, end),
-        cmocka_unit_test_setup_teardown(a_list, start, end),
-        cmocka_unit_test_setup_teardown(a_dict_of_keys_of_many_kinds, start_deferred, end),
-        cmocka_unit_test_setup_teardown(a_dict_of_strs, start_deferred, end),
-        cmocka_unit_test_setup_teardown(a_set, start_deferred, end),
-        cmocka_unit_test_setup_teardown(a_list, start_deferred, end),
-        cmocka_unit_test_setup_teardown(a_dict_of_keys_of_many_kinds, start_without_pools, end),
-        cmocka_unit_test_setup_teardown(a_dict_of_keys_of_many_kinds, start_classic, end),
+        cmocka_unit_test_setup_teardown(a_dict_of_keys_of_many_kinds, start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_dict_of_strs, start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_set, start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_list, start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_dict_of_keys_of_many_kinds, start_deferred, test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_dict_of_strs, start_deferred, test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_set, start_deferred, test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_list, start_deferred, test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_dict_of_keys_of_many_kinds, start_without_pools, test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_dict_of_keys_of_many_kinds, start_classic, test_runtime_end),
     };
     return cmocka_run_group_tests_name("kinds: model", tests, NULL, NULL);
 }

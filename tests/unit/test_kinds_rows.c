@@ -7,33 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cairn_kinds.h"
-#include "support/test.h"
-
-static cairn_runtime *runtime;
-
-static int start(void **state)
-{
-    (void)state;
-    runtime = cairn_runtime_create(NULL);
-    return runtime ? 0 : 1;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    cairn_runtime_end found;
-    size_t faults = cairn_runtime_check(runtime, stderr);
-    int error = cairn_runtime_destroy_checked(runtime, stderr, &found);
-    return faults || error || found.kept_objects || found.kept_blocks ? 1 : 0;
-}
-
-static cairn_object *number(int64_t value)
-{
-    cairn_object *object = cairn_int_new(runtime, value);
-    assert_non_null(object);
-    return object;
-}
+#include "support/kinds.h"
 
 /* Takes the items' references over. */
 static cairn_object *tuple_of(size_t size, cairn_object **items)
@@ -53,7 +27,7 @@ static cairn_object *list_of(size_t size, const int64_t *values)
 {
     cairn_object *list = cairn_list_new(runtime, NULL, 0);
     for (size_t i = 0; i < size; i++) {
-        cairn_object *item = number(values[i]);
+        cairn_object *item = new_int(values[i]);
         assert_int_equal(cairn_list_append(list, item), 0);
         cairn_decref(item);
     }
@@ -61,21 +35,6 @@ static cairn_object *list_of(size_t size, const int64_t *values)
 }
 
 #define LIST(...) list_of(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__})
-
-static void assert_text(cairn_object *object, const char *expected)
-{
-    char text[512];
-    size_t length = cairn_object_repr(object, text, sizeof text);
-    assert_string_equal(text, expected);
-    assert_int_equal(length, strlen(expected));
-}
-
-static void assert_repr(cairn_object *object, const char *expected)
-{
-    assert_non_null(object);
-    assert_text(object, expected);
-    cairn_decref(object);
-}
 
 static uint64_t hash_of(cairn_object *object)
 {
@@ -105,7 +64,7 @@ static const cairn_cache *cache_named(const char *name)
 static void tuples_hold_their_items(void **state)
 {
     (void)state;
-    cairn_object *item = number(1000);
+    cairn_object *item = new_int(1000);
     cairn_object *items[] = {item, item, item};
     cairn_object *tuple = cairn_tuple_new(runtime, items, 3);
     assert_int_equal(cairn_count(item), 4);
@@ -120,8 +79,8 @@ static void tuples_hold_their_items(void **state)
     cairn_decref(tuple);
     assert_int_equal(cairn_count(item), 1);
     cairn_decref(item);
-    assert_repr(TUPLE(number(1), number(2)), "(1, 2)");
-    assert_repr(TUPLE(number(1)), "(1,)");
+    assert_repr(TUPLE(new_int(1), new_int(2)), "(1, 2)");
+    assert_repr(TUPLE(new_int(1)), "(1,)");
     cairn_object *empty = cairn_tuple_new(runtime, NULL, 0);
     assert_ptr_equal(cairn_tuple_make(runtime, 0), empty);
     assert_true(cairn_is_immortal(empty));
@@ -161,8 +120,8 @@ static void tuples_of_atoms_are_untracked_by_a_collection(void **state)
 {
     (void)state;
     cairn_object *list = cairn_list_new(runtime, NULL, 0);
-    cairn_object *atoms = TUPLE(number(1), cairn_float_new(runtime, 2.0), cairn_none(runtime));
-    cairn_object *nested = TUPLE(cairn_incref(atoms), number(3));
+    cairn_object *atoms = TUPLE(new_int(1), cairn_float_new(runtime, 2.0), cairn_none(runtime));
+    cairn_object *nested = TUPLE(cairn_incref(atoms), new_int(3));
     cairn_object *with_list = TUPLE(cairn_incref(list));
     cairn_object *unfinished = cairn_tuple_make(runtime, 2);
     assert_true(cairn_object_is_tracked(atoms) && cairn_object_is_tracked(nested));
@@ -183,8 +142,8 @@ static void tuples_of_atoms_are_untracked_by_a_collection(void **state)
 static void rows_are_equal_item_by_item(void **state)
 {
     (void)state;
-    cairn_object *a = TUPLE(number(1), number(2)), *b = TUPLE(cairn_float_new(runtime, 1.0), number(2));
-    cairn_object *c = TUPLE(number(2), number(1)), *list = LIST(1, 2), *same = LIST(1, 2), *longer = LIST(1, 2, 3);
+    cairn_object *a = TUPLE(new_int(1), new_int(2)), *b = TUPLE(cairn_float_new(runtime, 1.0), new_int(2));
+    cairn_object *c = TUPLE(new_int(2), new_int(1)), *list = LIST(1, 2), *same = LIST(1, 2), *longer = LIST(1, 2, 3);
     uint64_t x;
     assert_true(cairn_kinds_equal(a, b));
     assert_false(cairn_kinds_equal(a, c));
@@ -195,7 +154,7 @@ static void rows_are_equal_item_by_item(void **state)
     assert_int_equal(cairn_object_hash(list, &x), EINVAL);
     cairn_object *with_list = TUPLE(cairn_incref(list));
     assert_int_equal(cairn_object_hash(with_list, &x), EINVAL);
-    cairn_object *two = number(2), *three = number(3);
+    cairn_object *two = new_int(2), *three = new_int(3);
     assert_true(cairn_tuple_contains(a, two) && !cairn_tuple_contains(a, three));
     assert_true(cairn_list_contains(list, two) && !cairn_list_contains(list, three));
     assert_int_equal(cairn_list_find(list, two), 1);
@@ -232,7 +191,7 @@ static void lists_grow_ahead_of_need_and_shrink(void **state)
 static void lists_are_changed_in_place(void **state)
 {
     (void)state;
-    cairn_object *list = LIST(1, 2, 3), *nine = number(9), *tuple = TUPLE(number(7), number(8));
+    cairn_object *list = LIST(1, 2, 3), *nine = new_int(9), *tuple = TUPLE(new_int(7), new_int(8));
     assert_int_equal(cairn_list_insert(list, 0, nine), 0);
     assert_int_equal(cairn_list_insert(list, 4, nine), 0);
     assert_text(list, "[9, 1, 2, 3, 9]");
@@ -333,7 +292,7 @@ static void a_million_nested_tuples_die_and_are_compared(void **state)
 static void as_deep_as_is_compared(void **state)
 {
     (void)state;
-    cairn_object *a = number(1), *b = cairn_float_new(runtime, 1.0);
+    cairn_object *a = new_int(1), *b = cairn_float_new(runtime, 1.0);
     for (unsigned i = 0; i < CAIRN_KINDS_DEPTH; i++) {
         a = TUPLE(a);
         b = TUPLE(b);
@@ -392,7 +351,7 @@ static const cairn_type meddler_type = {.struct_size = sizeof(cairn_type),
 static void a_comparison_may_clear_the_list(void **state)
 {
     (void)state;
-    cairn_object *list = LIST(1, 2), *other = LIST(1, 2), *seven = number(7);
+    cairn_object *list = LIST(1, 2), *other = LIST(1, 2), *seven = new_int(7);
     meddled = false;
     cairn_object *meddler = cairn_object_new(runtime, &meddler_type, 0);
     cairn_set(&((struct meddler *)(void *)meddler)->list, list);
@@ -417,18 +376,21 @@ static void a_comparison_may_clear_the_list(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(tuples_hold_their_items, start, end),
-        cmocka_unit_test_setup_teardown(dead_tuples_are_kept_by_length_up_to_20, start, end),
-        cmocka_unit_test_setup_teardown(tuples_of_atoms_are_untracked_by_a_collection, start, end),
-        cmocka_unit_test_setup_teardown(rows_are_equal_item_by_item, start, end),
-        cmocka_unit_test_setup_teardown(lists_grow_ahead_of_need_and_shrink, start, end),
-        cmocka_unit_test_setup_teardown(lists_are_changed_in_place, start, end),
-        cmocka_unit_test_setup_teardown(a_dead_list_is_the_next_list, start, end),
-        cmocka_unit_test_setup_teardown(what_contains_itself_is_described_and_compared, start, end),
-        cmocka_unit_test_setup_teardown(a_million_nested_tuples_die_and_are_compared, start, end),
-        cmocka_unit_test_setup_teardown(as_deep_as_is_compared, start, end),
-        cmocka_unit_test_setup_teardown(a_million_nested_lists_die, start, end),
-        cmocka_unit_test_setup_teardown(a_comparison_may_clear_the_list, start, end),
+        cmocka_unit_test_setup_teardown(tuples_hold_their_items, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(dead_tuples_are_kept_by_length_up_to_20, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(tuples_of_atoms_are_untracked_by_a_collection, test_runtime_start,
+                                        test_runtime_end),
+        cmocka_unit_test_setup_teardown(rows_are_equal_item_by_item, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(lists_grow_ahead_of_need_and_shrink, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(lists_are_changed_in_place, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_dead_list_is_the_next_list, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(what_contains_itself_is_described_and_compared, test_runtime_start,
+                                        test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_million_nested_tuples_die_and_are_compared, test_runtime_start,
+                                        test_runtime_end),
+        cmocka_unit_test_setup_teardown(as_deep_as_is_compared, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_million_nested_lists_die, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_comparison_may_clear_the_list, test_runtime_start, test_runtime_end),
     };
     return cmocka_run_group_tests_name("kinds: rows", tests, NULL, NULL);
 }

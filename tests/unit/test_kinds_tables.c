@@ -7,34 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cairn_kinds.h"
 #include "object/kinds_table.h"
-#include "support/test.h"
-
-static cairn_runtime *runtime;
-
-static int start(void **state)
-{
-    (void)state;
-    runtime = cairn_runtime_create(NULL);
-    return runtime ? 0 : 1;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    cairn_runtime_end found;
-    size_t faults = cairn_runtime_check(runtime, stderr);
-    int error = cairn_runtime_destroy_checked(runtime, stderr, &found);
-    return faults || error || found.kept_objects || found.kept_blocks ? 1 : 0;
-}
-
-static cairn_object *number(int64_t value)
-{
-    cairn_object *object = cairn_int_new(runtime, value);
-    assert_non_null(object);
-    return object;
-}
+#include "support/kinds.h"
 
 static cairn_object *name(const char *text)
 {
@@ -59,21 +33,6 @@ static void add(cairn_object *set, cairn_object *key)
     cairn_decref(key);
 }
 
-static void assert_text(cairn_object *object, const char *expected)
-{
-    char text[512];
-    size_t length = cairn_object_repr(object, text, sizeof text);
-    assert_string_equal(text, expected);
-    assert_int_equal(length, strlen(expected));
-}
-
-static void assert_repr(cairn_object *object, const char *expected)
-{
-    assert_non_null(object);
-    assert_text(object, expected);
-    cairn_decref(object);
-}
-
 static const cairn_cache *sought;
 
 static bool is_sought(const cairn_cache *cache, void *arg)
@@ -96,15 +55,15 @@ static void dicts_keep_the_order_of_insertion(void **state)
 {
     (void)state;
     cairn_object *dict = cairn_dict_new(runtime);
-    put(dict, name("one"), number(1));
-    put(dict, name("two"), number(2));
-    put(dict, name("three"), number(3));
-    put(dict, name("one"), number(11));
+    put(dict, name("one"), new_int(1));
+    put(dict, name("two"), new_int(2));
+    put(dict, name("three"), new_int(3));
+    put(dict, name("one"), new_int(11));
     assert_text(dict, "{'one': 11, 'two': 2, 'three': 3}");
     cairn_object *two = name("two"), *four = name("four");
     assert_int_equal(cairn_dict_delete(dict, two), 0);
     assert_int_equal(cairn_dict_delete(dict, two), ENOENT);
-    put(dict, cairn_incref(two), number(22));
+    put(dict, cairn_incref(two), new_int(22));
     assert_text(dict, "{'one': 11, 'three': 3, 'two': 22}");
     assert_int_equal(cairn_dict_size(dict), 3);
     assert_repr(cairn_dict_get(dict, two), "22");
@@ -114,7 +73,7 @@ static void dicts_keep_the_order_of_insertion(void **state)
     assert_int_equal(errno, ENOENT);
     assert_repr(cairn_dict_pop(dict, two), "22");
     assert_null(cairn_dict_pop(dict, two));
-    cairn_object *value = number(4), *other = number(5);
+    cairn_object *value = new_int(4), *other = new_int(5);
     assert_repr(cairn_dict_set_default(dict, four, value), "4");
     assert_repr(cairn_dict_set_default(dict, four, other), "4");
     cairn_object *last_key, *last_value;
@@ -134,16 +93,16 @@ static void keys_of_all_kinds_live_together(void **state)
 {
     (void)state;
     cairn_object *dict = cairn_dict_new(runtime);
-    put(dict, name("a"), number(1)); /* strs alone: entries without hashes */
+    put(dict, name("a"), new_int(1)); /* strs alone: entries without hashes */
     assert_false(kinds_map_of(dict)->table->hashes);
-    put(dict, number(1), name("int"));
+    put(dict, new_int(1), name("int"));
     assert_true(kinds_map_of(dict)->table->hashes);
     put(dict, cairn_float_new(runtime, 1.0), name("float")); /* the same key */
     put(dict, cairn_bytes_new(runtime, "a", 1), name("bytes"));
-    cairn_object *items[] = {number(1), name("x")};
+    cairn_object *items[] = {new_int(1), name("x")};
     put(dict, cairn_tuple_new(runtime, items, 2), name("tuple"));
     put(dict, cairn_none(runtime), name("none"));
-    put(dict, name("b"), number(2));
+    put(dict, name("b"), new_int(2));
     assert_text(dict, "{'a': 1, 1: 'float', b'a': 'bytes', (1, 'x'): 'tuple', None: 'none', 'b': 2}");
     cairn_object *same = cairn_tuple_new(runtime, items, 2);
     assert_repr(cairn_dict_get(dict, same), "'tuple'");
@@ -165,14 +124,14 @@ static void a_walk_sees_that_the_dict_changed(void **state)
     (void)state;
     cairn_object *dict = cairn_dict_new(runtime), *key, *value;
     for (int i = 0; i < 4; i++) {
-        put(dict, number(i), number(i));
+        put(dict, new_int(i), new_int(i));
     }
     cairn_position position = CAIRN_POSITION_INIT;
     assert_int_equal(cairn_dict_next(dict, &position, &key, &value), 0);
-    put(dict, number(0), number(100)); /* a new value for an old key is no change */
+    put(dict, new_int(0), new_int(100)); /* a new value for an old key is no change */
     assert_int_equal(cairn_dict_next(dict, &position, &key, &value), 0);
     cairn_position before_removal = position, before_clear = position;
-    put(dict, number(4), number(4));
+    put(dict, new_int(4), new_int(4));
     assert_int_equal(cairn_dict_next(dict, &position, &key, &value), EBUSY);
     assert_string_equal(cairn_runtime_error(runtime), "dict changed during iteration");
     position = (cairn_position)CAIRN_POSITION_INIT;
@@ -188,7 +147,7 @@ static void a_walk_sees_that_the_dict_changed(void **state)
     position = before_clear;
     assert_int_equal(cairn_dict_next(dict, &position, &key, &value), EBUSY);
     for (int i = 0; i < 4; i++) {
-        put(dict, number(i), number(i)); /* as before, in the same blocks */
+        put(dict, new_int(i), new_int(i)); /* as before, in the same blocks */
     }
     assert_int_equal(cairn_dict_next(dict, &before_clear, &key, &value), EBUSY);
     cairn_decref(dict);
@@ -199,20 +158,20 @@ static void dicts_are_equal_whatever_their_order(void **state)
     (void)state;
     cairn_object *a = cairn_dict_new(runtime), *b = cairn_dict_new(runtime);
     for (int i = 0; i < 20; i++) {
-        put(a, number(i), number(-i));
-        put(b, cairn_float_new(runtime, 19 - i), number(i - 19));
+        put(a, new_int(i), new_int(-i));
+        put(b, cairn_float_new(runtime, 19 - i), new_int(i - 19));
     }
     assert_true(cairn_kinds_equal(a, b) && cairn_kinds_equal(b, a));
     cairn_object *copy = cairn_dict_copy(a);
     assert_true(cairn_kinds_equal(a, copy));
     assert_int_equal(kinds_map_check(kinds_map_of(copy)), 0);
-    put(b, number(3), number(0));
+    put(b, new_int(3), new_int(0));
     assert_false(cairn_kinds_equal(a, b));
     assert_int_equal(cairn_dict_update(a, b), 0);
     assert_true(cairn_kinds_equal(a, b));
     assert_false(cairn_kinds_equal(a, copy));
     assert_int_equal(cairn_dict_update(a, a), 0);
-    put(copy, name("more"), number(0));
+    put(copy, name("more"), new_int(0));
     assert_false(cairn_kinds_equal(b, copy));
     cairn_decref(a);
     cairn_decref(b);
@@ -224,8 +183,8 @@ static void dicts_are_tracked_when_they_can_be_part_of_a_cycle(void **state)
     (void)state;
     cairn_object *dict = cairn_dict_new(runtime);
     assert_false(cairn_object_is_tracked(dict));
-    put(dict, name("a"), number(1));
-    cairn_object *items[] = {number(1)};
+    put(dict, name("a"), new_int(1));
+    cairn_object *items[] = {new_int(1)};
     put(dict, name("t"), cairn_tuple_new(runtime, items, 1)); /* a tracked tuple */
     assert_true(cairn_object_is_tracked(dict));
     (void)cairn_collect(runtime, 0);
@@ -235,7 +194,7 @@ static void dicts_are_tracked_when_they_can_be_part_of_a_cycle(void **state)
     assert_true(cairn_object_is_tracked(dict));
     cairn_object *copy = cairn_dict_copy(dict);
     assert_true(cairn_object_is_tracked(copy));
-    put(dict, name("a"), number(2));
+    put(dict, name("a"), new_int(2));
     (void)cairn_collect(runtime, 0);
     assert_false(cairn_object_is_tracked(dict));
     put(dict, name("self"), cairn_incref(dict));
@@ -249,13 +208,13 @@ static void dicts_and_key_tables_are_reused(void **state)
 {
     (void)state;
     cairn_object *dict = cairn_dict_new(runtime);
-    put(dict, name("a"), number(1));
+    put(dict, name("a"), new_int(1));
     uintptr_t address = address_of(dict), table = address_of(kinds_map_of(dict)->table);
     cairn_decref(dict);
     assert_int_equal(cache_named("dict")->bytes, 32);
     assert_int_equal(cache_named("key table")->bytes, 112);
     dict = cairn_dict_new(runtime);
-    put(dict, name("a"), number(1));
+    put(dict, name("a"), new_int(1));
     assert_true(address_of(dict) == address && address_of(kinds_map_of(dict)->table) == table);
     cairn_decref(dict);
     (void)cairn_object_trim(runtime);
@@ -272,13 +231,13 @@ static void the_index_has_numbers_of_1_2_4_or_8_bytes(void **state)
     for (size_t i = 0; i < COUNT_OF(counts); i++) {
         cairn_object *dict = cairn_dict_new(runtime);
         for (size_t k = 0; k < counts[i]; k++) {
-            cairn_object *key = number((int64_t)k * 1000);
+            cairn_object *key = new_int((int64_t)k * 1000);
             assert_int_equal(cairn_dict_set(dict, key, key), 0);
             cairn_decref(key);
         }
         assert_int_equal(kinds_map_of(dict)->table->width, widths[i]);
         for (size_t k = 0; k < counts[i]; k++) {
-            cairn_object *key = number((int64_t)k * 1000);
+            cairn_object *key = new_int((int64_t)k * 1000);
             assert_true(cairn_dict_contains(dict, key));
             cairn_decref(key);
         }
@@ -290,7 +249,7 @@ static void the_index_has_numbers_of_1_2_4_or_8_bytes(void **state)
         for (int k = 0; k < 21; k++) {
             char text[8];
             (void)snprintf(text, sizeof text, "key %d", k);
-            put(dict, name(text), number(k));
+            put(dict, name(text), new_int(k));
         }
         assert_int_equal(kinds_map_of(dict)->table->width, width);
         cairn_object *key = name("key 7"), *last, *value;
@@ -310,9 +269,9 @@ static void a_dict_used_as_a_stack(void **state)
 {
     (void)state;
     cairn_object *dict = cairn_dict_new(runtime);
-    put(dict, number(0), number(0));
+    put(dict, new_int(0), new_int(0));
     for (int i = 1; i < 1000; i++) {
-        put(dict, number(i), number(i));
+        put(dict, new_int(i), new_int(i));
         cairn_object *key, *value;
         assert_int_equal(cairn_dict_pop_last(dict, &key, &value), 0);
         cairn_decref(key);
@@ -363,19 +322,19 @@ static const cairn_type key_type = {.struct_size = sizeof(cairn_type),
 static void a_comparison_may_clear_the_dict(void **state)
 {
     (void)state;
-    cairn_object *dict = cairn_dict_new(runtime), *seven = number(7);
+    cairn_object *dict = cairn_dict_new(runtime), *seven = new_int(7);
     cairn_object *key = cairn_object_new(runtime, &key_type, 0);
     cairn_set(&((struct key *)(void *)key)->dict, dict);
-    put(dict, key, number(1));
+    put(dict, key, new_int(1));
     assert_int_equal(cairn_dict_set(dict, seven, seven), 0); /* has the hash of the key, and is compared with it */
     assert_text(dict, "{7: 7}");
     assert_int_equal(kinds_map_check(kinds_map_of(dict)), 0);
     key = cairn_object_new(runtime, &key_type, 0);
     assert_int_equal(cairn_dict_clear(dict), 0);
-    put(dict, cairn_incref(key), number(1));
+    put(dict, cairn_incref(key), new_int(1));
     cairn_set(&((struct key *)(void *)key)->dict, dict);
     cairn_object *other = cairn_dict_new(runtime);
-    put(other, cairn_incref(seven), number(1));
+    put(other, cairn_incref(seven), new_int(1));
     assert_false(cairn_kinds_equal(other, dict));
     assert_int_equal(((struct key *)(void *)key)->comparisons, 1);
     assert_int_equal(cairn_dict_size(dict), 0);
@@ -408,11 +367,11 @@ static const cairn_type adder_type = {.struct_size = sizeof(cairn_type),
 static void a_comparison_may_add_the_key(void **state)
 {
     (void)state;
-    cairn_object *dict = cairn_dict_new(runtime), *seven = number(7), *eight = number(8);
+    cairn_object *dict = cairn_dict_new(runtime), *seven = new_int(7), *eight = new_int(8);
     cairn_object *key = cairn_object_new(runtime, &adder_type, 0);
-    put(dict, cairn_incref(key), number(1));
+    put(dict, cairn_incref(key), new_int(1));
     for (int i = 100; i < 104; i++) {
-        put(dict, number(i), number(i)); /* so that the one that is added needs a new key table */
+        put(dict, new_int(i), new_int(i)); /* so that the one that is added needs a new key table */
     }
     cairn_set(&((struct key *)(void *)key)->dict, dict);
     assert_int_equal(cairn_dict_set(dict, seven, eight), 0);
@@ -442,7 +401,7 @@ static void dicts_that_change_while_they_are_compared_are_not_equal(void **state
     (void)state;
     for (size_t i = 0; i < 2; i++) {
         cleared[i] = cairn_dict_new(runtime);
-        put(cleared[i], number(1), cairn_object_new(runtime, &clearer_type, 0));
+        put(cleared[i], new_int(1), cairn_object_new(runtime, &clearer_type, 0));
     }
     assert_false(cairn_kinds_equal(cleared[0], cleared[1]));
     assert_true(cairn_kinds_equal(cleared[0], cleared[1]));
@@ -458,7 +417,7 @@ static void sets_hold_each_key_once(void **state)
     cairn_object *set = cairn_hashset_new(runtime), *key;
     assert_text(set, "set()");
     add(set, name("a"));
-    add(set, number(1));
+    add(set, new_int(1));
     add(set, cairn_float_new(runtime, 1.0));
     add(set, name("a"));
     assert_text(set, "{'a', 1}");
@@ -488,8 +447,8 @@ static void sets_are_united_and_compared(void **state)
     (void)state;
     cairn_object *a = cairn_hashset_new(runtime), *b = cairn_hashset_new(runtime);
     for (int i = 0; i < 6; i++) {
-        add(a, number(i));
-        add(b, number(i + 3));
+        add(a, new_int(i));
+        add(b, new_int(i + 3));
     }
     assert_repr(cairn_hashset_union(a, b), "{0, 1, 2, 3, 4, 5, 6, 7, 8}");
     assert_repr(cairn_hashset_difference(a, b), "{0, 1, 2}");
@@ -510,19 +469,22 @@ static void sets_are_united_and_compared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(dicts_keep_the_order_of_insertion, start, end),
-        cmocka_unit_test_setup_teardown(keys_of_all_kinds_live_together, start, end),
-        cmocka_unit_test_setup_teardown(a_walk_sees_that_the_dict_changed, start, end),
-        cmocka_unit_test_setup_teardown(dicts_are_equal_whatever_their_order, start, end),
-        cmocka_unit_test_setup_teardown(dicts_are_tracked_when_they_can_be_part_of_a_cycle, start, end),
-        cmocka_unit_test_setup_teardown(dicts_and_key_tables_are_reused, start, end),
-        cmocka_unit_test_setup_teardown(the_index_has_numbers_of_1_2_4_or_8_bytes, start, end),
-        cmocka_unit_test_setup_teardown(a_dict_used_as_a_stack, start, end),
-        cmocka_unit_test_setup_teardown(a_comparison_may_clear_the_dict, start, end),
-        cmocka_unit_test_setup_teardown(a_comparison_may_add_the_key, start, end),
-        cmocka_unit_test_setup_teardown(dicts_that_change_while_they_are_compared_are_not_equal, start, end),
-        cmocka_unit_test_setup_teardown(sets_hold_each_key_once, start, end),
-        cmocka_unit_test_setup_teardown(sets_are_united_and_compared, start, end),
+        cmocka_unit_test_setup_teardown(dicts_keep_the_order_of_insertion, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(keys_of_all_kinds_live_together, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_walk_sees_that_the_dict_changed, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(dicts_are_equal_whatever_their_order, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(dicts_are_tracked_when_they_can_be_part_of_a_cycle, test_runtime_start,
+                                        test_runtime_end),
+        cmocka_unit_test_setup_teardown(dicts_and_key_tables_are_reused, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(the_index_has_numbers_of_1_2_4_or_8_bytes, test_runtime_start,
+                                        test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_dict_used_as_a_stack, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_comparison_may_clear_the_dict, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_comparison_may_add_the_key, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(dicts_that_change_while_they_are_compared_are_not_equal, test_runtime_start,
+                                        test_runtime_end),
+        cmocka_unit_test_setup_teardown(sets_hold_each_key_once, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(sets_are_united_and_compared, test_runtime_start, test_runtime_end),
     };
     return cmocka_run_group_tests_name("kinds: tables", tests, NULL, NULL);
 }

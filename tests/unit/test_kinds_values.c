@@ -8,37 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "cairn_kinds.h"
-#include "support/test.h"
-
-static cairn_runtime *runtime;
-
-static int start(void **state)
-{
-    (void)state;
-    runtime = cairn_runtime_create(NULL);
-    return runtime ? 0 : 1;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    cairn_runtime_end found;
-    size_t faults = cairn_runtime_check(runtime, stderr);
-    int error = cairn_runtime_destroy_checked(runtime, stderr, &found);
-    return faults || error || found.kept_objects || found.kept_blocks ? 1 : 0;
-}
-
-/* Each compares the description, and gives the object up. */
-static void assert_repr(cairn_object *object, const char *expected)
-{
-    char text[8192];
-    assert_non_null(object);
-    size_t length = cairn_object_repr(object, text, sizeof text);
-    assert_string_equal(text, expected);
-    assert_int_equal(length, strlen(expected));
-    cairn_decref(object);
-}
+#include "support/kinds.h"
 
 static uint64_t hash_of(cairn_object *object)
 {
@@ -618,26 +588,29 @@ static void bytes_hold_any_data(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(ints_from_minus_5_to_256_are_shared, start, end),
-        cmocka_unit_test_setup_teardown(a_dead_int_is_the_next_int, start, end),
-        cmocka_unit_test_setup_teardown(ints_are_read_and_described, start, end),
-        cmocka_unit_test_setup_teardown(the_longest_texts_of_ints, start, end),
-        cmocka_unit_test_setup_teardown(an_int_has_one_form, start, end),
-        cmocka_unit_test_setup_teardown(ints_are_calculated, start, end),
-        cmocka_unit_test_setup_teardown(ints_beyond_64_bits_are_calculated_or_refused, start, end),
-        cmocka_unit_test_setup_teardown(another_kind_is_a_fault, start, end),
-        cmocka_unit_test_setup_teardown(floats_are_described_as_in_python, start, end),
-        cmocka_unit_test_setup_teardown(equal_numbers_have_equal_hashes_whatever_their_kind, start, end),
-        cmocka_unit_test_setup_teardown(the_nearest_double_of_an_int, start, end),
-        cmocka_unit_test_setup_teardown(strs_are_utf8, start, end),
-        cmocka_unit_test_setup_teardown(strs_are_read_by_code_points, start, end),
-        cmocka_unit_test_setup_teardown(strs_are_described_in_quotes, start, end),
-        cmocka_unit_test_setup_teardown(short_strs_are_shared, start, end),
-        cmocka_unit_test_setup_teardown(hashes_of_strs_depend_on_the_seed, start, end),
-        cmocka_unit_test_setup_teardown(interned_strs_are_one_object_as_long_as_one_lives, start, end),
-        cmocka_unit_test_setup_teardown(the_intern_table_holds_what_lives, start, end),
-        cmocka_unit_test_setup_teardown(a_dying_name_is_not_found, start, end),
-        cmocka_unit_test_setup_teardown(bytes_hold_any_data, start, end),
+        cmocka_unit_test_setup_teardown(ints_from_minus_5_to_256_are_shared, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_dead_int_is_the_next_int, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(ints_are_read_and_described, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(the_longest_texts_of_ints, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(an_int_has_one_form, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(ints_are_calculated, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(ints_beyond_64_bits_are_calculated_or_refused, test_runtime_start,
+                                        test_runtime_end),
+        cmocka_unit_test_setup_teardown(another_kind_is_a_fault, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(floats_are_described_as_in_python, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(equal_numbers_have_equal_hashes_whatever_their_kind, test_runtime_start,
+                                        test_runtime_end),
+        cmocka_unit_test_setup_teardown(the_nearest_double_of_an_int, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(strs_are_utf8, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(strs_are_read_by_code_points, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(strs_are_described_in_quotes, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(short_strs_are_shared, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(hashes_of_strs_depend_on_the_seed, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(interned_strs_are_one_object_as_long_as_one_lives, test_runtime_start,
+                                        test_runtime_end),
+        cmocka_unit_test_setup_teardown(the_intern_table_holds_what_lives, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(a_dying_name_is_not_found, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(bytes_hold_any_data, test_runtime_start, test_runtime_end),
     };
     return cmocka_run_group_tests_name("kinds: values", tests, NULL, NULL);
 }

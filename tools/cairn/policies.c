@@ -11,11 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "heap/options.h"
 #include "message.h"
 #include "program.h"
 #include "usage.h"
 
-static const char *const fit_names[] = {"best", "first", "next", "worst", NULL};
 static const char *const geometry_names[] = {"default", "cpython", "classic", NULL};
 static const char *const pools_names[] = {"on", "off", NULL};
 

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/options.h"
+
 /* ---- figures ---- */
 
 void results_figures(const struct play *play, struct figures *figures)
@@ -45,20 +47,6 @@ const char *results_bytes(char text[32], uint64_t bytes)
     }
     snprintf(text, 32, unit == 0 ? "%.0f %s" : number < 10 ? "%.2f %s" : "%.1f %s", number, units[unit]);
     return text;
-}
-
-const char *results_fit_name(cairn_fit fit)
-{
-    switch (fit) {
-    case CAIRN_FIT_FIRST:
-        return "first";
-    case CAIRN_FIT_NEXT:
-        return "next";
-    case CAIRN_FIT_WORST:
-        return "worst";
-    default:
-        return "best";
-    }
 }
 
 static const char *status_of(const struct play *play)
@@ -138,7 +126,7 @@ void results_print_csv(FILE *out, const struct play *plays, size_t count)
         print_csv_text(out, policy->name);
         fprintf(out, ",%s,", policy->heap ? "heap" : "malloc");
         print_csv_text(out, policy->heap ? policy->geometry : "");
-        fprintf(out, ",%s,%s,", policy->heap ? results_fit_name(policy->fit) : "",
+        fprintf(out, ",%s,%s,", policy->heap ? fit_names[policy->fit] : "",
                 !policy->heap      ? ""
                 : policy->no_pools ? "off"
                                    : "on");
@@ -196,8 +184,7 @@ static void print_json_play(FILE *out, const struct play *play)
     if (policy->heap) {
         fputs(", \"kind\": \"heap\", \"geometry\": ", out);
         print_json_text(out, policy->geometry);
-        fprintf(out, ", \"fit\": \"%s\", \"pools\": %s", results_fit_name(policy->fit),
-                policy->no_pools ? "false" : "true");
+        fprintf(out, ", \"fit\": \"%s\", \"pools\": %s", fit_names[policy->fit], policy->no_pools ? "false" : "true");
     } else {
         fputs(", \"kind\": \"malloc\", \"library\": ", out);
         print_json_text(out, policy->library);

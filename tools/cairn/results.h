@@ -39,6 +39,4 @@ void results_print_json(FILE *out, const struct survey *survey, const struct pla
 /* Names for people: "1.25 GiB". */
 const char *results_bytes(char text[32], uint64_t bytes);
 
-const char *results_fit_name(cairn_fit fit);
-
 #endif

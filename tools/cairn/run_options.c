@@ -96,8 +96,7 @@ static const char *check_geometry(const char *value)
 
 static const char *check_fit(const char *value)
 {
-    static const char *const fits[CHOICES_MAX] = {"best", "first", "next", "worst"};
-    return check_choice("--fit", value, fits);
+    return check_choice("--fit", value, fit_names);
 }
 
 static const char *check_pools(const char *value)
