@@ -271,10 +271,40 @@ static void a_refused_purge_loses_nothing(void **state)
 }
 
 static unsigned reports;
+static unsigned strays;
 
 static void count_report(const cairn_misuse *misuse)
 {
     reports += misuse->kind == CAIRN_MISUSE_DOUBLE_FREE;
+    strays += misuse->kind == CAIRN_MISUSE_INTERIOR;
+}
+
+/* A free block was written to: its link leads out of the pool. Under the lock that a sweep of the common owner holds. */
+static void a_link_out_of_the_pool_is_reported_by_its_holder(void **state)
+{
+    (void)state;
+    enum { SIZE = 128, COUNT = POOL / SIZE };
+    cairn_heap *heap = heap_of("cpython", 0);
+    void **blocks = fill(heap, SIZE, COUNT);
+    struct pool *pool = pagemap_get(blocks[0]);
+    drop_but_one(heap, blocks, COUNT);
+    struct block *behind = pool->free->next;
+    pool->free->next = (struct block *)(void *)blocks; /* memory of nobody's */
+    strays = 0;
+    cairn_misuse_handler handler = cairn_set_misuse_handler(count_report);
+    size_t bytes = 0;
+    os_lock_take(&heap->lock);
+    heap->base.common = true;
+    assert_true(owner_sweep(&heap->base, SIZE_MAX, true, &bytes));
+    heap->base.common = false;
+    os_lock_give(&heap->lock);
+    cairn_set_misuse_handler(handler);
+    assert_int_equal(bytes, 0);
+    assert_int_equal(strays, 1);
+    pool->free->next = behind;
+    heap_is_sound(heap);
+    free(blocks);
+    cairn_heap_destroy(heap);
 }
 
 static void freeing_a_block_in_a_purged_page_again_is_reported(void **state)
@@ -333,6 +363,7 @@ int main(void)
         cmocka_unit_test(a_sweep_goes_on_where_a_slice_ended),
         cmocka_unit_test(a_refused_purge_loses_nothing),
         cmocka_unit_test(a_damaged_free_list_is_reported_and_left_alone),
+        cmocka_unit_test(a_link_out_of_the_pool_is_reported_by_its_holder),
         cmocka_unit_test(freeing_a_block_in_a_purged_page_again_is_reported),
     };
     os_fake_install();
