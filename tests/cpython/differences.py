@@ -27,6 +27,11 @@ def is_crash(state):
     return state.startswith("died by")
 
 
+def is_clean(attempt):
+    """Whether there is nothing to compare: the module passed, whatever it skipped."""
+    return attempt["state"] == "ok"
+
+
 def subjects_of(module, attempts):
     """{subject: set of outcomes} over the attempts. A module that died has no tests to compare, only its state."""
     seen = {module: {attempt["state"] for attempt in attempts}}

@@ -46,12 +46,12 @@ def run_suite(*arguments):
 
 @pytest.mark.skipif(not DEBIAN.exists(), reason="Debian's python3.11 is not installed")
 def test_representative_part():
-    run_suite("--smoke", "--python", DEBIAN)
+    run_suite("--smoke", "--failures", "--python", DEBIAN)
 
 
 @pytest.mark.parametrize("version, python", other_pythons())
 def test_other_versions(version, python):
-    run_suite("--versions", "--python", python, "--timeout", "300")
+    run_suite("--versions", "--failures", "--python", python, "--timeout", "300")
 
 
 DOMAINS = """
