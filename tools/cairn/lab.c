@@ -172,7 +172,7 @@ static void write_report(const char *path, const struct survey *survey, const st
     say("report written to '%s'", path);
 }
 
-/* Every geometry by best fit; every fit, with pools and without; every other allocator. */
+/* Every geometry by the fit Cairn chooses; every fit, with pools and without; every other allocator. */
 static void add_policies(struct policies *policies, const struct lab_options *options)
 {
     static const char fits[] = "best,first,next,worst";

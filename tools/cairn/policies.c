@@ -17,6 +17,7 @@
 #include "usage.h"
 
 static const char *const geometry_names[] = {"default", "cpython", "classic", NULL};
+static const char *const policy_fits[] = {"best", "first", "next", "worst", "default", NULL}; /* cairn_fit */
 static const char *const pools_names[] = {"on", "off", NULL};
 
 /* Allocators that Debian packages, and the names of their libraries. */
@@ -78,19 +79,27 @@ static size_t read_list(const char *option, const char *list, const char *const 
     return count;
 }
 
-static void add_heap(struct policies *policies, size_t fit, const char *geometry, bool no_pools)
+/* A heap is named by its geometry, and by its fit unless that is the heap's own choice. Where all is served from holes
+ * this choice is best fit, and goes by that name. */
+static void add_heap(struct policies *policies, cairn_fit fit, const char *geometry, bool no_pools)
 {
-    struct policy policy = {.heap = true, .no_pools = no_pools};
-    policy.fit = (cairn_fit)((int)CAIRN_FIT_BEST + (int)fit);
+    struct policy policy = {.heap = true, .no_pools = no_pools, .fit = fit};
+    if (no_pools && fit == CAIRN_FIT_DEFAULT) {
+        policy.fit = CAIRN_FIT_BEST;
+    }
     snprintf(policy.geometry, sizeof policy.geometry, "%s", geometry);
-    if (no_pools) {
-        snprintf(policy.name, sizeof policy.name, "no pools, %s fit", fit_names[fit]);
-    } else if (fit == 0) {
-        snprintf(policy.name, sizeof policy.name, "%s", policy.geometry);
+    if (policy.fit == CAIRN_FIT_DEFAULT) {
+        snprintf(policy.name, sizeof policy.name, "%s", geometry);
     } else {
-        snprintf(policy.name, sizeof policy.name, "%s, %s fit", policy.geometry, fit_names[fit]);
+        snprintf(policy.name, sizeof policy.name, "%s, %s fit", no_pools ? "no pools" : policy.geometry,
+                 policy_fit_name(&policy));
     }
     add(policies, &policy);
+}
+
+const char *policy_fit_name(const struct policy *policy)
+{
+    return policy_fits[policy->fit];
 }
 
 /* ---- geometries ---- */
@@ -196,7 +205,7 @@ void policies_add_heaps(struct policies *policies, const char *fits, const char 
 {
     static struct geometries geometry;
     size_t fit[8], pool[8];
-    size_t fit_count = read_list("--fit", fits != NULL ? fits : "best", fit_names, fit);
+    size_t fit_count = read_list("--fit", fits != NULL ? fits : "default", policy_fits, fit);
     size_t pool_count = read_list("--pools", pools != NULL ? pools : "on", pools_names, pool);
     read_geometries(&geometry, geometries != NULL ? geometries : "default");
     if (geometries != NULL && pool_count == 1 && pool[0] == 1) {
@@ -208,7 +217,7 @@ void policies_add_heaps(struct policies *policies, const char *fits, const char 
         bool no_pools = pool[p] == 1;
         for (size_t g = 0; g < (no_pools ? 1 : geometry.count); g++) {
             for (size_t f = 0; f < fit_count; f++) {
-                add_heap(policies, fit[f], no_pools ? "default" : geometry.text[g], no_pools);
+                add_heap(policies, (cairn_fit)fit[f], no_pools ? "default" : geometry.text[g], no_pools);
             }
         }
     }

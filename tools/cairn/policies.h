@@ -24,6 +24,9 @@ struct policies {
  * that is there already is not added again. Ends the process with a line about a word or a value that is wrong. */
 void policies_add_heaps(struct policies *policies, const char *fits, const char *geometries, const char *pools);
 
+/* The policy's fit as --fit has it: best, first, next, worst, or default, the heap's own choice. */
+const char *policy_fit_name(const struct policy *policy);
+
 /* Adds allocators: "glibc", the name of one that Debian packages (found where its libraries are), or the path of a
  * preload library. Ends the process with a line if there is no such library. */
 void policies_add_allocators(struct policies *policies, const char *names);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "heap/options.h"
+#include "policies.h"
 
 /* ---- figures ---- */
 
@@ -126,7 +126,7 @@ void results_print_csv(FILE *out, const struct play *plays, size_t count)
         print_csv_text(out, policy->name);
         fprintf(out, ",%s,", policy->heap ? "heap" : "malloc");
         print_csv_text(out, policy->heap ? policy->geometry : "");
-        fprintf(out, ",%s,%s,", policy->heap ? fit_names[policy->fit] : "",
+        fprintf(out, ",%s,%s,", policy->heap ? policy_fit_name(policy) : "",
                 !policy->heap      ? ""
                 : policy->no_pools ? "off"
                                    : "on");
@@ -184,7 +184,7 @@ static void print_json_play(FILE *out, const struct play *play)
     if (policy->heap) {
         fputs(", \"kind\": \"heap\", \"geometry\": ", out);
         print_json_text(out, policy->geometry);
-        fprintf(out, ", \"fit\": \"%s\", \"pools\": %s", fit_names[policy->fit], policy->no_pools ? "false" : "true");
+        fprintf(out, ", \"fit\": \"%s\", \"pools\": %s", policy_fit_name(policy), policy->no_pools ? "false" : "true");
     } else {
         fputs(", \"kind\": \"malloc\", \"library\": ", out);
         print_json_text(out, policy->library);
