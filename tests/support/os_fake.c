@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/pagemap.h"
 #include "os/os.h"
 #include "support/test.h"
 
@@ -25,6 +26,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct range ranges[RANGES_MAX];
 static size_t range_count;
 static size_t reserved_bytes;
+static size_t leaf_bytes_before; /* of the page map, reserved before the ledger began */
 static size_t budget;
 static size_t faults;
 static struct os_fake_calls calls;
@@ -167,9 +169,14 @@ static bool refused(unsigned kind)
     return true;
 }
 
+static size_t leaf_bytes(void)
+{
+    return pagemap_bytes() - leaf_bytes_before;
+}
+
 static bool over_budget(size_t more)
 {
-    if (budget == 0 || reserved_bytes + more <= budget) {
+    if (budget == 0 || reserved_bytes - leaf_bytes() + more <= budget) {
         return false;
     }
     calls.refused++;
@@ -309,6 +316,7 @@ void os_fake_install(void)
     if (pthread_atfork(enter, leave, reset_lock) != 0) {
         abort();
     }
+    leaf_bytes_before = pagemap_bytes();
     os = &os_fake;
 }
 
@@ -395,12 +403,12 @@ size_t os_fake_moves_of_this_thread(void)
 
 size_t os_fake_reserved_bytes(void)
 {
-    return read_locked(&reserved_bytes);
+    return read_locked(&reserved_bytes) - leaf_bytes();
 }
 
 size_t os_fake_reserved_ranges(void)
 {
-    return read_locked(&range_count);
+    return read_locked(&range_count) - leaf_bytes() / (MAP_LEAF_COUNT * sizeof(map_entry));
 }
 
 bool os_fake_covers(const void *address, size_t size)
