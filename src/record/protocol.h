@@ -20,15 +20,16 @@
  *   RECORD_ALIGNED   the same, and after all a word with the alignment asked for
  *   RECORD_RESIZE    address: a resize of this block begins
  *   RECORD_RESIZED   address, domain, size: it ends; the address is 0 if it failed, and the old block lives on
- *   RECORD_MARK      bit 3 clear: the sequence number, from bit 4 up, of the event that follows; left out if the number
- *                    is the one after that of the ring's event before;
+ *   RECORD_MARK      bit 3 clear: the key, from bit 4 up, of the event that follows; left out if the key is that of the
+ *                    ring's event before with its low bit set;
  *                    bit 3 set: the time, CLOCK_MONOTONIC in ns, from bit 4 up; stands at the start of each block
  *
- * Order. The events of a ring are in the order of its thread. As long as a process has had one ring its events carry
- * no sequence numbers; from the second ring on every event is numbered from 0 by the process's counter, an allocation
- * after it was made and a free before it is made, so that the numbers order the life of every address. An event
- * without a number comes before all that have one: it depends on none of them, or its thread would have seen that
- * numbering has begun.
+ * Order. The events of a ring are in the order of its thread, and their keys never fall. As long as a process has had
+ * one ring its events have the key 0. From the second ring on an event's key is 2n if it raised the process's epoch to
+ * n (struct record_order in record.h), 2n + 1 if it found the epoch n; an allocation's after it was made, a free's
+ * before it is made. Of two events that have to do with one address and depend on one another, the first is in the same
+ * ring or has the lesser key; docs/design/recording.md shows why. An event of key 0 depends on none that has another
+ * key, or its thread would have seen that there is a second ring.
  *
  * Waiting. A thread whose ring is full puts the position it wants read, made odd, into `wanted` and sleeps on that
  * word; the reader, once it is there, clears the word and wakes it. Each stores before it looks at the other's word. */
@@ -44,7 +45,7 @@
  * recorder's process id, its descriptor of the file, and the process id of the program. Not an option for users. */
 #define RECORD_VARIABLE "_CAIRN_RECORD"
 
-#define RECORD_MAGIC UINT64_C(0x31564345524e5243)
+#define RECORD_MAGIC UINT64_C(0x32564345524e5243)
 
 enum {
     RECORD_RINGS = 512,
@@ -94,8 +95,7 @@ struct record_ring {
 
 /* A process, or what one becomes by exec: a new entry of the same pid then replaces the old. */
 struct record_process {
-    _Alignas(64) _Atomic(uint64_t) sequence; /* number of the next event, once there are several rings */
-    _Alignas(64) _Atomic(uint32_t) ready;    /* the fields below hold */
+    _Alignas(64) _Atomic(uint32_t) ready; /* the fields below hold */
     int32_t pid;
     int32_t replaces; /* index of the entry whose process this is now; -1: none */
     _Atomic(uint32_t) threads;

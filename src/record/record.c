@@ -27,8 +27,13 @@
 enum { WAIT_MS = 20, PATIENCE = 25, RINGS_LEAST = 8 };
 enum { STATE_NEW, STATE_STARTING, STATE_ON, STATE_OFF };
 
+/* What a ring may allocate without raising the epoch: so far can the bytes that live in the file be from the truth, for
+ * each thread. Every event costs something, and one of RECORD_SIZE_ESCAPE more than all there is. */
+enum { CREDIT = RECORD_SIZE_ESCAPE, EVENT_COST = 32 };
+
 /* What a forked child sees as zeros. */
 struct wiped {
+    struct record_order order;
     struct record_writer writer[RECORD_RINGS];
     bool here; /* false: this is a forked child that has not been here yet */
 };
@@ -44,7 +49,7 @@ static struct {
 static struct record_writer no_room; /* its limit is 0: every event goes the slow way */
 
 _Thread_local struct record_writer *record_writer RECORD_TLS = &no_room;
-_Atomic(uint64_t) *_Atomic record_sequence;
+struct record_order *_Atomic record_order;
 
 static uint64_t *words_of(const struct record_ring *ring)
 {
@@ -96,7 +101,7 @@ static bool enter_process(int32_t replaces)
     atomic_store(&area->process[index].ready, 1);
     recorder.process = index;
     recorder.wiped->here = true;
-    atomic_store(&record_sequence, NULL);
+    atomic_store(&record_order, NULL);
     return true;
 }
 
@@ -239,13 +244,15 @@ static struct record_writer *claim_writer(void)
     ring->thread = atomic_fetch_add(&process->threads, 1);
     ring->tid = os_thread_number();
     if (ring->thread > 0) {
-        atomic_store(&record_sequence, &process->sequence);
+        atomic_store(&record_order, &recorder.wiped->order);
     }
     writer->position = atomic_load(&ring->written);
     writer->limit = 0;
     writer->words = words_of(ring);
     writer->ring = ring;
-    writer->next = UINT64_MAX;
+    writer->key = 0; /* that no event with a key has */
+    writer->credit = 0;
+    writer->name = (uint16_t)(ring - recorder.area->ring + 1);
     atomic_store_explicit(&ring->state, RING_READY, memory_order_release);
     record_writer = writer;
     return writer;
@@ -305,12 +312,81 @@ static struct record_writer *make_room(void)
     return writer;
 }
 
-struct record_writer *record_room(void)
+/* Makes room for an event; NULL if it is not recorded. */
+static struct record_writer *find_room(void)
 {
     int saved = errno;
     struct record_writer *writer = make_room();
     errno = saved;
     return writer;
+}
+
+/* ---- order ---- */
+
+static size_t piece_of(uint64_t word)
+{
+    uint64_t address = word & RECORD_ADDRESS_MASK;
+    return (address >> RECORD_PIECE_SHIFT ^ address >> RECORD_PIECE_MIX) % RECORD_PIECES;
+}
+
+/* Raises the epoch, once this ring is named in `last`. Returns the event's key. */
+static uint64_t raise_epoch(struct record_writer *writer, struct record_order *order, _Atomic(uint16_t) *last)
+{
+    if (atomic_load_explicit(last, memory_order_relaxed) != writer->name) {
+        atomic_store_explicit(last, writer->name, memory_order_release);
+    }
+    writer->credit = CREDIT;
+    return (atomic_fetch_add_explicit(&order->epoch, 1, memory_order_release) + 1) * 2;
+}
+
+/* The key of the event that begins with this word. The epoch is read before the name. */
+static uint64_t key_of(struct record_writer *writer, struct record_order *order, uint64_t word)
+{
+    uint64_t found = atomic_load_explicit(&order->epoch, memory_order_acquire) * 2 + 1;
+    _Atomic(uint16_t) *last = &order->last[piece_of(word)];
+    writer->credit -= (int64_t)(word >> RECORD_SIZE_SHIFT) + EVENT_COST;
+    if (atomic_load_explicit(last, memory_order_acquire) != writer->name || writer->credit < 0) {
+        return raise_epoch(writer, order, last);
+    }
+    return found;
+}
+
+/* With a mark before it, if it needs one. */
+static inline void put_ordered(struct record_writer *writer, struct record_order *order, uint64_t first,
+                               uint64_t second, uint64_t third, unsigned count)
+{
+    uint64_t *at = record_place(writer), key = key_of(writer, order, first);
+    if (key != writer->key) {
+        *at++ = key << RECORD_MARK_SHIFT | RECORD_MARK;
+        writer->key = key | 1;
+        writer->position++;
+    }
+    record_put(writer, at, first, second, third, count);
+}
+
+/* It calls nothing, so that it has no register to save. */
+void record_ordered(uint64_t first, uint64_t second, uint64_t third, unsigned count)
+{
+    struct record_writer *writer = record_writer;
+    if (__builtin_expect(writer->position >= writer->limit, 0)) {
+        record_slow(first, second, third, count);
+    } else {
+        put_ordered(writer, atomic_load_explicit(&record_order, memory_order_relaxed), first, second, third, count);
+    }
+}
+
+void record_slow(uint64_t first, uint64_t second, uint64_t third, unsigned count)
+{
+    struct record_writer *writer = find_room();
+    if (writer == NULL) {
+        return;
+    }
+    struct record_order *order = atomic_load_explicit(&record_order, memory_order_relaxed);
+    if (order != NULL) {
+        put_ordered(writer, order, first, second, third, count);
+    } else {
+        record_put(writer, record_place(writer), first, second, third, count);
+    }
 }
 
 #endif

@@ -30,53 +30,64 @@ struct record_writer {
     uint64_t limit;                 /* an event that begins below it fits into the block */
     uint64_t *words;
     struct record_ring *ring;
-    uint64_t next; /* the number that needs no mark: the one after that of this thread's last event */
+    uint64_t key;   /* that needs no mark */
+    int64_t credit; /* of bytes, until the next event raises the epoch */
+    uint16_t name;  /* of the ring in `last`: its index plus 1 */
+};
+
+/* Pieces of the address space: of 16 KiB, as most pools are; those 1 GiB apart and more may share an entry. */
+enum { RECORD_PIECES = 65536, RECORD_PIECE_SHIFT = 14, RECORD_PIECE_MIX = 30 };
+
+/* What orders the events of a process that has had two rings. An event that finds another ring's name for its piece of
+ * the address space puts its own there and then raises the epoch. One that finds its own name needs no more than the
+ * epoch, which it must have read before. */
+struct record_order {
+    _Alignas(64) _Atomic(uint64_t) epoch;
+    _Alignas(64) _Atomic(uint16_t) last[RECORD_PIECES]; /* who wrote last; 0: nobody */
 };
 
 /* The writer of this thread, or one without room. */
 extern _Thread_local struct record_writer *record_writer RECORD_TLS;
 
-/* The process's counter of events once it has had two rings; else NULL. */
-extern _Atomic(uint64_t) *_Atomic record_sequence;
+/* The process's order once it has had two rings; else NULL. */
+extern struct record_order *_Atomic record_order;
 
-/* Makes room for an event; NULL if this event is not recorded. */
-struct record_writer *record_room(void);
+/* An event that finds no room, and one that needs a key. */
+void record_slow(uint64_t first, uint64_t second, uint64_t third, unsigned count);
+void record_ordered(uint64_t first, uint64_t second, uint64_t third, unsigned count);
 
-/* Numbers an event, with a mark before it if another thread's came between. Returns where the event goes. */
-static inline uint64_t *record_number(struct record_writer *writer, uint64_t *at, _Atomic(uint64_t) *sequence)
+/* Writes an event of `count` words to `at`, behind its mark if it has one, and publishes it. */
+static inline void record_put(struct record_writer *writer, uint64_t *at, uint64_t first, uint64_t second,
+                              uint64_t third, unsigned count)
 {
-    uint64_t number = atomic_fetch_add_explicit(sequence, 1, memory_order_relaxed);
-    if (number != writer->next) {
-        *at++ = number << RECORD_MARK_SHIFT | RECORD_MARK;
+    at[0] = first;
+    if (count > 1) {
+        at[1] = second;
     }
-    writer->next = number + 1;
-    return at;
+    if (count > 2) {
+        at[2] = third;
+    }
+    writer->position += count;
+    atomic_store_explicit(&writer->ring->written, writer->position, memory_order_release);
+}
+
+static inline uint64_t *record_place(const struct record_writer *writer)
+{
+    return writer->words + writer->position % RECORD_RING_WORDS;
 }
 
 static inline void record_words(uint64_t first, uint64_t second, uint64_t third, unsigned count)
 {
     struct record_writer *writer = record_writer;
+    if (__builtin_expect(atomic_load_explicit(&record_order, memory_order_relaxed) != NULL, 0)) {
+        record_ordered(first, second, third, count);
+        return;
+    }
     if (__builtin_expect(writer->position >= writer->limit, 0)) {
-        writer = record_room();
-        if (writer == NULL) {
-            return;
-        }
+        record_slow(first, second, third, count);
+        return;
     }
-    uint64_t *at = writer->words + writer->position % RECORD_RING_WORDS;
-    uint64_t *start = at;
-    _Atomic(uint64_t) *sequence = atomic_load_explicit(&record_sequence, memory_order_relaxed);
-    if (__builtin_expect(sequence != NULL, 0)) {
-        at = record_number(writer, at, sequence);
-    }
-    *at++ = first;
-    if (count > 1) {
-        *at++ = second;
-    }
-    if (count > 2) {
-        *at++ = third;
-    }
-    writer->position += (uint64_t)(at - start);
-    atomic_store_explicit(&writer->ring->written, writer->position, memory_order_release);
+    record_put(writer, record_place(writer), first, second, third, count);
 }
 
 static inline uint64_t record_word(enum record_operation operation, const void *block, enum record_domain domain,
@@ -131,9 +142,10 @@ static inline void record_resize(const void *block)
     record_words((uint64_t)RECORD_RESIZE | ((uint64_t)(uintptr_t)block & RECORD_ADDRESS_MASK), 0, 0, 1);
 }
 
+/* One that failed has no address to be ordered by: its size makes it raise the epoch. */
 static inline void record_resized(const void *block, enum record_domain domain, size_t size)
 {
-    record_given(RECORD_RESIZED, block, domain, size);
+    record_given(RECORD_RESIZED, block, domain, block != NULL ? size : SIZE_MAX);
 }
 
 /* Puts recording functions around a domain's allocator (in place). Before the domain's first request, once. */

@@ -514,6 +514,23 @@ def test_killed_recorder(tmp_path, cairn):
         time.sleep(0.05)
 
 
+def test_full_disk(compiled, tmp_path):
+    """A recording that cannot be written further says so, and is good up to there; the program is not disturbed."""
+    program = compiled(THREADS.replace("STEPS = 60000", "STEPS = 400000"))
+    (tmp_path / "disk").mkdir()
+    mount = ["unshare", "-rm", "/bin/sh", "-c", "mount -t tmpfs -o size=3M none disk && . ./commands"]
+    (tmp_path / "commands").write_text("true")
+    if execute(mount, clean_environment(), tmp_path).code != 0:
+        pytest.skip("no file system of one's own")
+    (tmp_path / "commands").write_text(f"{CAIRN} record -o disk/full.rec -- {program}; echo $? >&2\n"
+                                       f"{CAIRN} replay --json disk/full.rec")
+    outcome = execute(mount, clean_environment(), tmp_path)
+    assert outcome.code == 0 and re.match(
+        r"cairn: cannot write 'disk/full.rec': No space left on device; what was written before is good\n125\n"
+        r"cairn: 'disk/full.rec' (has no end|was cut short)", outcome.err), outcome.err
+    assert json.loads(outcome.out)["recording"]["allocations"] > 300000
+
+
 def test_signals(cairn, tmp_path):
     """SIGTERM to the recorder is the program's."""
     code = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(9)); print('up', flush=True); time.sleep(60)"

@@ -3,12 +3,11 @@
 
 /* drain.c: see drain.h.
  *
- * Order. An event without a sequence number may be taken as soon as it is seen; one with a number when it is the next
- * of its process. Once a ring has shown a number, an event without a mark has the number after that of the ring's event
- * before, so its turn is then, too. All rings are looked at (`written` is read) before any numbered event is taken, and
- * the rings that have shown no number yet once more after that: an unnumbered event on which a numbered one depends was
- * published before it, so it is seen then. A number can be missing for good only if its thread was killed between
- * taking and publishing it; after PATIENCE_MS without progress, or when the process has ended, it is passed over.
+ * Order. Every ring's `written` is read twice. What the first look saw is taken in the order of the keys, but never
+ * past an event that only the second look saw: what an event of the first look depends on was published before it, so
+ * the second look sees that, and its key is less (record/protocol.h). Nothing waits for long: what was seen only at the
+ * second look is of the first at the next turn, and an event that begins after a look has a key no less than those it
+ * saw. A thread that is stopped, killed or asleep before a full ring shows nothing new, and so holds nobody up.
  *
  * Identity. A table over the address space holds the number (plus 1) of the object that lives at each address. An
  * address given out while its object lives means that its free was not seen (a thread that found no ring): the free is
@@ -39,7 +38,6 @@
 #include "recording.h"
 
 enum {
-    PATIENCE_MS = 2000,
     FLUSH_MS = 1000,
     REAP_MS = 20,
     TELL_WORDS = 4096, /* taken from a ring before its thread is told so */
@@ -68,24 +66,28 @@ struct stream {
 
 struct process {
     struct stream *stream; /* NULL: not begun, or handed on to what the process became by exec */
-    uint64_t expected;     /* sequence number */
-    uint64_t progress_at;  /* ns */
     int descriptor;        /* pidfd; -1: none */
     bool known, dead, finished;
 };
 
 struct ring {
     uint64_t at;      /* position read */
-    uint64_t written; /* position seen */
+    uint64_t seen;    /* position at the first look */
+    uint64_t written; /* position at the second */
     uint64_t told;    /* position the thread knows we have read */
-    uint64_t number;  /* of the next event if no mark stands before it, once `numbered` */
-    uint64_t head;    /* number of the mark at `at`, whose turn it is not; UINT64_MAX: none is seen */
+    uint64_t key;     /* of the next event if no mark stands before it */
     uint64_t time;    /* ns */
-    bool numbered;    /* its events have numbers from here on */
+    bool touched;     /* it has been given back */
     bool resizing;    /* between RECORD_RESIZE and RECORD_RESIZED */
     bool resized_known;
     uint32_t object; /* that is being resized */
     uint64_t address;
+};
+
+/* A ring whose next event has this key; `rank` is twice the key, plus 1 if only the second look saw the event. */
+struct head {
+    uint64_t rank;
+    size_t ring;
 };
 
 struct drain {
@@ -428,71 +430,41 @@ static void release_words(struct drain *drain, size_t index)
     }
 }
 
-static void take_time(struct stream *stream, struct ring *ring, uint64_t word)
+static void note_time(struct ring *ring, uint64_t mark)
 {
-    uint64_t time = word >> RECORD_MARK_SHIFT;
+    uint64_t time = mark >> RECORD_MARK_SHIFT;
     ring->time = time > ring->time ? time : ring->time;
-    put_time(stream, ring->time);
 }
 
-static void switch_thread(struct stream *stream, const struct ring *ring, uint32_t thread)
-{
-    stream->thread = thread;
-    put_thread(stream, EVENT_THREAD, thread);
-    put_time(stream, ring->time);
-}
-
-/* Is it the turn of the event whose mark this is? */
-static bool is_due(const struct process *process, struct ring *ring, uint64_t mark)
-{
-    uint64_t number = mark >> RECORD_MARK_SHIFT;
-    ring->numbered = true;
-    ring->head = number > process->expected ? number : UINT64_MAX;
-    ring->number = number;
-    return number <= process->expected;
-}
-
-/* Takes events of a ring until one comes whose turn it is not. True if there were any. */
-static bool take_turn(struct drain *drain, struct process *process, size_t index)
+/* Takes the events of a ring that the first look saw and whose keys are no greater than `bound`. */
+static void take_run(struct drain *drain, struct stream *stream, size_t index, uint64_t bound)
 {
     struct ring *ring = &drain->ring[index];
     const uint64_t *words = drain->words + index * RECORD_RING_WORDS;
-    struct stream *stream = process->stream;
-    uint64_t start = ring->at, at = start, end = ring->written;
+    uint64_t start = ring->at, at = start;
     uint32_t thread = drain->area->ring[index].thread;
 
-    ring->head = UINT64_MAX;
-    if (at < end) {
-        put_time(stream, ring->time);
+    if (stream->thread != thread) {
+        stream->thread = thread;
+        put_thread(stream, EVENT_THREAD, thread);
     }
-    while (at < end) {
+    while (at < ring->seen) {
         uint64_t word = words[at % RECORD_RING_WORDS];
         unsigned operation = (unsigned)(word & RECORD_OPERATION_MASK);
         if (operation == RECORD_PAD) {
             at++;
-            continue;
-        }
-        if (operation == RECORD_MARK) {
-            if ((word & RECORD_MARK_TIME) != 0) {
-                take_time(stream, ring, word);
-            } else if (!is_due(process, ring, word)) {
-                break;
-            }
+        } else if (operation != RECORD_MARK) {
+            put_time(stream, ring->time);
+            uint64_t next = take_plain(stream, words, at, ring->seen);
+            at = next != at ? next : take_event(stream, ring, words, at);
+        } else if ((word & RECORD_MARK_TIME) != 0) {
+            note_time(ring, word);
             at++;
-            continue;
-        }
-        if (stream->thread != thread) {
-            switch_thread(stream, ring, thread);
-        }
-        uint64_t first = at;
-        at = take_plain(stream, words, at, end);
-        ring->number += at - first;
-        if (at == first) {
-            at = take_event(stream, ring, words, at);
-            ring->number++;
-        }
-        if (ring->numbered && ring->number > process->expected) {
-            process->expected = ring->number;
+        } else if (word >> RECORD_MARK_SHIFT <= bound) {
+            ring->key = word >> RECORD_MARK_SHIFT | 1;
+            at++;
+        } else {
+            break;
         }
         if (at - ring->told > TELL_WORDS) {
             ring->at = at;
@@ -501,7 +473,23 @@ static bool take_turn(struct drain *drain, struct process *process, size_t index
     }
     ring->at = at;
     drain->taken += at - start;
-    return at != start;
+}
+
+/* The head of a ring that has events. */
+static struct head head_of(struct drain *drain, size_t index)
+{
+    struct ring *ring = &drain->ring[index];
+    const uint64_t *words = drain->words + index * RECORD_RING_WORDS;
+    for (;; ring->at++) {
+        uint64_t word = words[ring->at % RECORD_RING_WORDS];
+        unsigned operation = (unsigned)(word & RECORD_OPERATION_MASK);
+        if (operation == RECORD_MARK && (word & RECORD_MARK_TIME) != 0) {
+            note_time(ring, word);
+        } else if (operation != RECORD_PAD) {
+            uint64_t key = operation == RECORD_MARK ? word >> RECORD_MARK_SHIFT : ring->key;
+            return (struct head){key << 1 | (ring->at >= ring->seen), index};
+        }
+    }
 }
 
 static bool is_of(const struct drain *drain, size_t ring, uint32_t process)
@@ -510,80 +498,85 @@ static bool is_of(const struct drain *drain, size_t ring, uint32_t process)
     return atomic_load_explicit(&shared->state, memory_order_acquire) == RING_READY && shared->process == process;
 }
 
-static void look(struct drain *drain, size_t index, uint64_t now)
+/* Has no thread ever claimed this ring? Then none has claimed one behind it. */
+static bool is_untouched(const struct drain *drain, size_t ring)
 {
-    struct ring *ring = &drain->ring[index];
-    uint64_t written = atomic_load_explicit(&drain->area->ring[index].written, memory_order_acquire);
-    if (ring->at == written && now > ring->time) {
-        ring->time = now;
-    }
-    ring->written = written;
+    return atomic_load_explicit(&drain->area->ring[ring].state, memory_order_acquire) == RING_IDLE &&
+           !drain->ring[ring].touched;
 }
 
-/* Takes the numbered events of `count` rings that are next. Those whose turn was last stand in front: the next is
- * likely theirs again, as only so many threads run at a time. True if there were any. */
-static bool merge(struct drain *drain, struct process *process, size_t *mine, size_t count)
+static uint64_t written_of(const struct drain *drain, size_t ring)
 {
-    bool any = false;
-    for (size_t i = 0; i < count; i++) {
-        any |= take_turn(drain, process, mine[i]);
-    }
-    for (size_t i = 0; i < count;) {
-        size_t ring = mine[i];
-        if (drain->ring[ring].head > process->expected) {
-            i++;
-            continue;
+    return atomic_load_explicit(&drain->area->ring[ring].written, memory_order_acquire);
+}
+
+/* The first look at the rings of a process. */
+static void look(struct drain *drain, uint32_t number, uint64_t now)
+{
+    for (size_t i = 0; i < RECORD_RINGS && !is_untouched(drain, i); i++) {
+        struct ring *ring = &drain->ring[i];
+        if (is_of(drain, i, number)) {
+            ring->seen = written_of(drain, i);
+            ring->time = ring->at == ring->seen && now > ring->time ? now : ring->time;
         }
-        any |= take_turn(drain, process, ring);
-        memmove(mine + 1, mine, i * sizeof *mine);
-        mine[0] = ring;
-        i = 0;
     }
-    return any;
 }
 
-/* Takes what a process has written, in order. True if that was anything. */
+/* Puts a head where its rank belongs, into the places from `heads` to that before `end`. The first is free. */
+static inline void sift(struct head *heads, const struct head *end, struct head head)
+{
+    for (; heads + 1 < end && heads[1].rank < head.rank; heads++) {
+        heads[0] = heads[1];
+    }
+    heads[0] = head;
+}
+
+/* The second look: the heads of the process's rings that have events, those of the least rank first. Returns their
+ * number. */
+static size_t look_again(struct drain *drain, uint32_t number, struct head heads[RECORD_RINGS])
+{
+    size_t first = RECORD_RINGS;
+    for (size_t i = 0; i < RECORD_RINGS && !is_untouched(drain, i); i++) {
+        if (is_of(drain, i, number)) {
+            drain->ring[i].written = written_of(drain, i);
+            if (drain->ring[i].at < drain->ring[i].written) {
+                first--;
+                sift(heads + first, heads + RECORD_RINGS, head_of(drain, i));
+            }
+        }
+    }
+    memmove(heads, heads + first, (RECORD_RINGS - first) * sizeof *heads);
+    return RECORD_RINGS - first;
+}
+
+/* Takes what may be taken, in order. */
+static void merge(struct drain *drain, struct stream *stream, struct head *heads, size_t count)
+{
+    struct head *end = heads + count;
+    while (heads < end && (heads->rank & 1) == 0) {
+        struct ring *ring = &drain->ring[heads->ring];
+        take_run(drain, stream, heads->ring, heads + 1 < end ? heads[1].rank >> 1 : UINT64_MAX);
+        if (ring->at < ring->written) {
+            sift(heads, end, head_of(drain, heads->ring));
+        } else {
+            heads++;
+        }
+    }
+}
+
+/* Takes what a process has written, as far as its place is known. True if that was anything. */
 static bool drain_process(struct drain *drain, uint32_t number, uint64_t now)
 {
-    struct process *process = &drain->process[number];
-    size_t mine[RECORD_RINGS], count = 0;
-    bool any = false;
-
-    for (size_t i = 0; i < RECORD_RINGS; i++) {
-        if (is_of(drain, i, number)) {
-            look(drain, i, now);
-            mine[count++] = i;
+    struct head heads[RECORD_RINGS];
+    uint64_t before = drain->taken;
+    look(drain, number, now);
+    merge(drain, drain->process[number].stream, heads, look_again(drain, number, heads));
+    for (size_t i = 0; i < RECORD_RINGS && !is_untouched(drain, i); i++) {
+        if (drain->ring[i].told != drain->ring[i].at && is_of(drain, i, number)) {
+            release_words(drain, i);
         }
     }
-    for (size_t i = 0; i < count; i++) {
-        if (!drain->ring[mine[i]].numbered) {
-            look(drain, mine[i], now);
-            any |= take_turn(drain, process, mine[i]);
-        }
-    }
-    any |= merge(drain, process, mine, count);
-    for (size_t i = 0; i < count; i++) {
-        if (drain->ring[mine[i]].told != drain->ring[mine[i]].at) {
-            release_words(drain, mine[i]);
-        }
-    }
-    return any;
-}
-
-/* Passes over missing numbers: the next is the least that any ring holds. True if there is one. */
-static bool pass_over(struct drain *drain, uint32_t number)
-{
-    uint64_t least = UINT64_MAX;
-    for (size_t i = 0; i < RECORD_RINGS; i++) {
-        struct ring *ring = &drain->ring[i];
-        if (is_of(drain, i, number) && ring->at < ring->written) {
-            uint64_t word = drain->words[i * RECORD_RING_WORDS + ring->at % RECORD_RING_WORDS]; /* a mark: it waits */
-            uint64_t next = word >> RECORD_MARK_SHIFT;
-            least = next < least ? next : least;
-        }
-    }
-    drain->process[number].expected = least != UINT64_MAX ? least : drain->process[number].expected;
-    return least != UINT64_MAX;
+    return drain->taken != before;
 }
 
 /* ---- threads that end ---- */
@@ -595,8 +588,9 @@ static void give_back(struct drain *drain, size_t index, struct stream *stream)
         put_thread(stream, EVENT_EXIT, shared->thread);
     }
     memset(&drain->ring[index], 0, sizeof drain->ring[index]);
-    drain->ring[index].at = drain->ring[index].told = atomic_load(&shared->written);
-    drain->ring[index].head = UINT64_MAX;
+    struct ring *ring = &drain->ring[index];
+    ring->at = ring->seen = ring->written = ring->told = atomic_load(&shared->written);
+    ring->touched = true;
     atomic_store_explicit(&shared->state, RING_IDLE, memory_order_release);
 }
 
@@ -623,7 +617,6 @@ static void begin_process(struct drain *drain, uint32_t number)
     struct process *process = &drain->process[number];
     struct process *former = shared->replaces >= 0 ? &drain->process[shared->replaces] : NULL;
     process->known = true;
-    process->progress_at = now_ns();
     if (former != NULL && former->stream != NULL) {
         process->stream = former->stream;
         process->descriptor = former->descriptor;
@@ -665,7 +658,7 @@ static void end_stream(struct drain *drain, struct process *process, uint64_t st
 static void finish_process(struct drain *drain, uint32_t number)
 {
     struct process *process = &drain->process[number];
-    while (drain_process(drain, number, now_ns()) || pass_over(drain, number)) {
+    while (drain_process(drain, number, now_ns())) {
     }
     for (size_t i = 0; i < RECORD_RINGS; i++) {
         if (is_of(drain, i, number)) {
@@ -723,12 +716,7 @@ static void turn_process(struct drain *drain, uint32_t number, uint32_t count, u
         }
         return;
     }
-    if (drain_process(drain, number, now)) {
-        process->progress_at = now;
-    } else if (now - process->progress_at > (uint64_t)PATIENCE_MS * 1000000) {
-        process->progress_at = now;
-        (void)pass_over(drain, number);
-    }
+    (void)drain_process(drain, number, now);
     if (process->stream != NULL && now >= process->stream->flush_at) {
         recording_flush(process->stream->writer);
         process->stream->flush_at = now + (uint64_t)FLUSH_MS * 1000000;
@@ -783,6 +771,7 @@ struct drain *drain_create(const char *path, const char *description, size_t siz
     drain->first = open_stream(drain, NULL);
     int error = recording_error(drain->first->writer);
     if (error != 0) {
+        free(drain);
         errno = error;
         return NULL;
     }

@@ -9,12 +9,19 @@
  *   frame   = skippable{ size: u32, check: u32 } zstd-frame of `size` bytes, with content size and checksum
  *
  * All numbers are little-endian. `check` mixes the size with the frame's place. Damage that changes anything is seen,
- * and a wrong size is told from a file that was cut. Single-threaded. */
+ * and a wrong size is told from a file that was cut.
+ *
+ * From its first full frame on a writer has a thread that compresses and writes, so that the caller, on whom a recorded
+ * program waits, only fills frames. Each frame belongs to one of the two; `lock` guards `queued` and `ending`, by which
+ * frames change hands. All else of a writer is the caller's before the thread is started and after it has ended, and
+ * the thread's in between, except `frames`, which stay as they are, `filling` and the frame that this names. */
 
 #include "recording.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,7 +31,7 @@
 
 #include "message.h"
 
-enum { LEVEL = 1, SKIPPABLE = 0x184D2A5C, OPENING_SIZE = 20, PREFIX_SIZE = 16 };
+enum { FRAMES = 4, LEVEL = 1, SKIPPABLE = 0x184D2A5C, OPENING_SIZE = 20, PREFIX_SIZE = 16 };
 
 static const char name[8] = {'C', 'A', 'I', 'R', 'N', 'R', 'E', 'C'};
 
@@ -48,15 +55,27 @@ static uint32_t check_of(uint32_t size, uint64_t offset)
 
 /* ---- writing ---- */
 
+struct frame {
+    size_t count;
+    uint8_t bytes[RECORDING_FRAME];
+};
+
 struct recording_writer {
+    struct frame *frames[FRAMES]; /* in turns; without a thread there is one */
+    size_t filling;
+    size_t writing;
     int descriptor;
     int error; /* the first failure; nothing is written after it */
     uint64_t offset;
     ZSTD_CCtx *context;
-    size_t count;
     uint8_t *compressed;
     size_t compressed_size;
-    uint8_t bytes[RECORDING_FRAME];
+    pthread_t thread;
+    bool has_thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    size_t queued; /* frames that the thread has to write, from `writing` on */
+    bool ending;
 };
 
 static void write_bytes(struct recording_writer *writer, const uint8_t *bytes, size_t size)
@@ -83,15 +102,15 @@ static void write_opening(struct recording_writer *writer)
     write_bytes(writer, opening, sizeof opening);
 }
 
-void recording_flush(struct recording_writer *writer)
+static void write_frame(struct recording_writer *writer, struct frame *from)
 {
-    if (writer->count == 0 || writer->error != 0) {
-        writer->count = 0;
+    if (from->count == 0 || writer->error != 0) {
+        from->count = 0;
         return;
     }
     uint8_t *frame = writer->compressed + PREFIX_SIZE;
-    size_t size = ZSTD_compress2(writer->context, frame, writer->compressed_size - PREFIX_SIZE, writer->bytes,
-                                 writer->count);
+    size_t size = ZSTD_compress2(writer->context, frame, writer->compressed_size - PREFIX_SIZE, from->bytes,
+                                 from->count);
     if (ZSTD_isError(size)) {
         writer->error = ENOMEM;
         return;
@@ -101,24 +120,113 @@ void recording_flush(struct recording_writer *writer)
     put_u32(writer->compressed + 8, (uint32_t)size);
     put_u32(writer->compressed + 12, check_of((uint32_t)size, writer->offset));
     write_bytes(writer, writer->compressed, PREFIX_SIZE + size); /* in one piece: it is there or it is not */
-    writer->count = 0;
+    from->count = 0;
+}
+
+/* ---- the thread that writes ---- */
+
+/* Waits for a frame to write; false if none will come. */
+static bool next_queued(struct recording_writer *writer)
+{
+    pthread_mutex_lock(&writer->lock);
+    while (writer->queued == 0 && !writer->ending) {
+        pthread_cond_wait(&writer->changed, &writer->lock);
+    }
+    bool any = writer->queued > 0;
+    pthread_mutex_unlock(&writer->lock);
+    return any;
+}
+
+static void *write_queued(void *argument)
+{
+    struct recording_writer *writer = argument;
+    while (next_queued(writer)) {
+        write_frame(writer, writer->frames[writer->writing]);
+        writer->writing = (writer->writing + 1) % FRAMES;
+        pthread_mutex_lock(&writer->lock);
+        writer->queued--;
+        pthread_cond_signal(&writer->changed);
+        pthread_mutex_unlock(&writer->lock);
+    }
+    return NULL;
+}
+
+/* Hands the frame over, and waits until there is one to fill. */
+static void queue_frame(struct recording_writer *writer)
+{
+    pthread_mutex_lock(&writer->lock);
+    writer->queued++;
+    pthread_cond_signal(&writer->changed);
+    while (writer->queued == FRAMES) {
+        pthread_cond_wait(&writer->changed, &writer->lock);
+    }
+    pthread_mutex_unlock(&writer->lock);
+    writer->filling = (writer->filling + 1) % FRAMES;
+}
+
+/* Signals are the caller's. If there can be no thread, the caller goes on writing. */
+static void start_thread(struct recording_writer *writer)
+{
+    sigset_t all, before;
+    for (size_t i = 1; i < FRAMES; i++) {
+        writer->frames[i] = writer->frames[i] != NULL ? writer->frames[i] : calloc(1, sizeof *writer->frames[i]);
+        if (writer->frames[i] == NULL) {
+            return;
+        }
+    }
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    writer->has_thread = pthread_create(&writer->thread, NULL, write_queued, writer) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void end_thread(struct recording_writer *writer)
+{
+    pthread_mutex_lock(&writer->lock);
+    writer->ending = true;
+    pthread_cond_signal(&writer->changed);
+    pthread_mutex_unlock(&writer->lock);
+    pthread_join(writer->thread, NULL);
+    writer->has_thread = false;
+}
+
+/* ---- frames ---- */
+
+void recording_flush(struct recording_writer *writer)
+{
+    struct frame *frame = writer->frames[writer->filling];
+    if (!writer->has_thread) {
+        write_frame(writer, frame);
+    } else if (frame->count > 0) {
+        queue_frame(writer);
+    }
 }
 
 uint8_t *recording_room(struct recording_writer *writer, size_t size)
 {
-    if (writer->count + size > sizeof writer->bytes) {
+    struct frame *frame = writer->frames[writer->filling];
+    if (frame->count + size > sizeof frame->bytes) {
+        if (!writer->has_thread) {
+            start_thread(writer);
+        }
         recording_flush(writer);
+        frame = writer->frames[writer->filling];
     }
-    return writer->bytes + writer->count;
+    return frame->bytes + frame->count;
 }
 
 void recording_used(struct recording_writer *writer, size_t size)
 {
-    writer->count += size;
+    writer->frames[writer->filling]->count += size;
 }
 
 static void free_writer(struct recording_writer *writer)
 {
+    for (size_t i = 0; i < FRAMES; i++) {
+        free(writer->frames[i]);
+    }
+    pthread_cond_destroy(&writer->changed);
+    pthread_mutex_destroy(&writer->lock);
     ZSTD_freeCCtx(writer->context);
     free(writer->compressed);
     free(writer);
@@ -127,12 +235,16 @@ static void free_writer(struct recording_writer *writer)
 static struct recording_writer *make_writer(void)
 {
     struct recording_writer *writer = calloc(1, sizeof *writer);
+    struct frame *frame = calloc(1, sizeof *frame);
     size_t size = PREFIX_SIZE + ZSTD_compressBound(RECORDING_FRAME);
     uint8_t *compressed = malloc(size);
     ZSTD_CCtx *context = ZSTD_createCCtx();
-    if (writer == NULL || compressed == NULL || context == NULL) {
+    if (writer == NULL || frame == NULL || compressed == NULL || context == NULL) {
         fail(EXIT_CAIRN, "out of memory");
     }
+    pthread_mutex_init(&writer->lock, NULL);
+    pthread_cond_init(&writer->changed, NULL);
+    writer->frames[0] = frame;
     writer->compressed = compressed;
     writer->compressed_size = size;
     writer->context = context;
@@ -164,6 +276,9 @@ int recording_error(const struct recording_writer *writer)
 int recording_close(struct recording_writer *writer, uint64_t *file_size)
 {
     recording_flush(writer);
+    if (writer->has_thread) {
+        end_thread(writer);
+    }
     if (writer->descriptor >= 0 && close(writer->descriptor) != 0 && writer->error == 0) {
         writer->error = errno;
     }

@@ -5,7 +5,8 @@
  * recording.md describes the format byte by byte; events.h says what the bytes of the frames mean.
  *
  * A writer's first frame holds the description, the others events. A file that ends inside a frame was cut short and
- * is good up to there; anything else that does not fit is damage. Single-threaded. */
+ * is good up to there; anything else that does not fit is damage. A writer or reader is used by one thread; a writer of
+ * more than a frame has one of its own, which compresses and writes. */
 
 #ifndef CAIRN_TOOL_RECORDING_H
 #define CAIRN_TOOL_RECORDING_H
@@ -24,9 +25,10 @@ enum {
 struct recording_writer;
 
 /* Creates the file (an older one goes) and writes `description` (size bytes) as its first frame. From the first write
- * that fails on nothing is written; recording_error() gives its errno value. */
+ * that fails on nothing is written. */
 struct recording_writer *recording_create(const char *path, const char *description, size_t size);
 
+/* Of a writer just created: the errno value of its failure, or 0. */
 int recording_error(const struct recording_writer *writer);
 
 /* Where the next bytes go: room for `size` (at most RECORDING_FRAME) of them; a frame that is full is written first. */
@@ -35,7 +37,7 @@ uint8_t *recording_room(struct recording_writer *writer, size_t size);
 /* So many of the bytes were used. */
 void recording_used(struct recording_writer *writer, size_t size);
 
-/* Writes what there is as a frame. */
+/* Writes what there is as a frame, now or soon. */
 void recording_flush(struct recording_writer *writer);
 
 /* Writes the rest, closes the file and frees the writer. Returns 0, or the errno value of the first failure; then the
