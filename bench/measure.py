@@ -9,7 +9,11 @@ nothing: for the Python group it is CPython as it comes, with pymalloc.
 
 Invariants: every allocator gets the same arguments and the same environment; the caller's LD_PRELOAD, PYTHONMALLOC and
 CAIRN_* are taken out; the runs of one row go in turns (A B C A B C ...), so that a noisy moment meets them all; a run
-that fails, times out or prints another answer than the first allocator's is a failure of its cell, never a number."""
+that fails, times out or prints another answer than the first allocator's is a failure of its cell, never a number.
+
+Final memory: in the first FINAL_RUNS counted runs of a row that takes part, the program says when its work is done and
+everything is freed, and its resident size is read `rest_ms` later (bench/launcher.c). It waits in poll(), as servers
+do, so allocators that give back while a program waits have the chance to. That time is not in the wall time."""
 
 import os
 import signal
@@ -17,6 +21,7 @@ import statistics
 import subprocess
 
 PYTHON_GROUP = "python"
+FINAL_RUNS = 3
 
 
 class Allocator:
@@ -31,6 +36,7 @@ PEERS = (
     Allocator("mimalloc", "libmimalloc.so.2.0", "libmimalloc2.0"),
     Allocator("jemalloc", "libjemalloc.so.2", "libjemalloc2"),
     Allocator("tcmalloc", "libtcmalloc_minimal.so.4", "libtcmalloc-minimal4"),
+    Allocator("tcmalloc-full", "libtcmalloc.so.4", "libgoogle-perftools4"),
     Allocator("tbbmalloc", "libtbbmalloc_proxy.so.2", "libtbbmalloc2"),
 )
 CAIRN = Allocator("cairn", None, None)
@@ -58,10 +64,12 @@ def clean_environment():
 class Run:
     """What one run used."""
 
-    def __init__(self, wall, user, system, peak_kib):
+    def __init__(self, wall, user, system, peak_kib, final_kib=-1, faults=0):
         self.wall = wall
         self.cpu = user + system
         self.peak = peak_kib / 1024  # MiB
+        self.final = final_kib / 1024 if final_kib >= 0 else None
+        self.faults = int(faults)
 
 
 class Cell:
@@ -72,11 +80,13 @@ class Cell:
         self.failure = None
 
     def values(self, measure):
-        return [getattr(run, measure) for run in self.runs]
+        values = [getattr(run, measure) for run in self.runs]
+        return [value for value in values if value is not None]
 
     def median(self, measure):
-        """The median, or None if the cell failed."""
-        return None if self.failure or not self.runs else statistics.median(self.values(measure))
+        """The median, or None if the cell failed or the runs have no such figure."""
+        values = [] if self.failure else self.values(measure)
+        return statistics.median(values) if values else None
 
     def spread(self, measure):
         """(highest - lowest) / median."""
@@ -86,13 +96,15 @@ class Cell:
 
 
 class Bench:
-    """Runs rows. `folder` is BUILD/bench, `cairn_command` the path of `cairn`, `timeout` seconds per run."""
+    """Runs rows. `folder` is BUILD/bench, `cairn_command` the path of `cairn`, `timeout` seconds per run, `rest_ms`
+    the rest before final memory is read (0: it is not)."""
 
-    def __init__(self, folder, cairn_command, launcher, timeout):
+    def __init__(self, folder, cairn_command, launcher, timeout, rest_ms=0):
         self.folder = folder
         self.cairn_command = cairn_command
         self.launcher = launcher
         self.timeout = timeout
+        self.rest_ms = rest_ms
 
     def command(self, allocator, words):
         if allocator is CAIRN:
@@ -101,11 +113,11 @@ class Bench:
             return words
         return [f"LD_PRELOAD={allocator.soname}", *words]
 
-    def run_once(self, allocator, words):
+    def run_once(self, allocator, words, rest_ms=0):
         """Runs once; returns (Run, output) or raises RuntimeError with the reason."""
         result_path = os.path.join(self.folder, f"result-{os.getpid()}")
         process = subprocess.Popen(
-            [self.launcher, result_path, *self.command(allocator, words)],
+            [self.launcher, result_path, str(rest_ms), *self.command(allocator, words)],
             env=clean_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -132,12 +144,14 @@ class Bench:
         cells = {allocator.name: Cell() for allocator in allocators}
         expected = None
         for turn in range(-1 if warm_up else 0, runs):
+            rests = row.rests and self.rest_ms > 0 and 0 <= turn < FINAL_RUNS
+            how = {"rest_ms": self.rest_ms} if rests else {}
             for allocator in allocators:
                 cell = cells[allocator.name]
                 if cell.failure:
                     continue
                 try:
-                    run, output = self.run_once(allocator, words)
+                    run, output = self.run_once(allocator, words, **how)
                 except RuntimeError as failure:
                     cell.failure = str(failure)
                     continue

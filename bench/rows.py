@@ -2,7 +2,8 @@
 # Copyright (c) 2026 The Cairn authors
 """The rows of the benchmark: what is run, in which group, and how its inputs are made.
 
-Groups: "c" (bench/programs/*.c, one allocation pattern each), "programs" (real programs of Debian), "python"
+Groups: "c" (bench/programs/*.c, one allocation pattern each), "mixes" (bench/mix.c with bench/mixes/*.mix: requests as
+real programs make them, without the programs), "programs" (real programs of Debian), "python"
 (bench/python/*.py under CPython, where the base is stock CPython with its own pymalloc). Every row prints a line that
 depends on the scale only, so a wrong answer under some allocator is seen. Inputs are generated with fixed seeds into
 BUILD/bench, once per scale."""
@@ -19,13 +20,14 @@ COMPILER_FLAGS = ["-O2", "-std=gnu17", "-pthread", "-Wall", "-Wextra"]
 
 class Row:
     """One benchmark. `command(folder, scale)` gives its argument list, making inputs if need be; `needs` names the
-    program that must be installed."""
+    program that must be installed; `rests`: it says when its work is done, so its final memory can be read."""
 
     def __init__(self, group, name, needs, command):
         self.group = group
         self.name = name
         self.needs = needs
         self.command = command
+        self.rests = group != "programs"
 
     @property
     def title(self):
@@ -35,14 +37,16 @@ class Row:
         return shutil.which(self.needs) is not None
 
 
-def build_binary(folder, source):
-    """Compiles a C source of this directory into `folder` unless it is up to date; returns the binary's path."""
+def build_binary(folder, source, flags=(), suffix="", libraries=()):
+    """Compiles a C source of this directory into `folder` unless it is up to date; returns the binary's path. `flags`
+    and `libraries` (files, and -l words) go with a `suffix` of the name."""
     name = os.path.splitext(os.path.basename(source))[0]
-    binary = os.path.join(folder, name)
+    binary = os.path.join(folder, name + suffix)
     inputs = [source, os.path.join(HERE, "programs", "bench.h")]
+    inputs += [library for library in libraries if not library.startswith("-l")]
     if not os.path.exists(binary) or any(os.path.getmtime(path) > os.path.getmtime(binary) for path in inputs):
         os.makedirs(folder, exist_ok=True)
-        subprocess.run([COMPILER, *COMPILER_FLAGS, "-o", binary, source], check=True)
+        subprocess.run([COMPILER, *COMPILER_FLAGS, *flags, "-o", binary, source, *libraries], check=True)
     return binary
 
 
@@ -54,6 +58,21 @@ def c_rows():
         source = os.path.join(folder, file)
         yield Row(
             "c", file[:-2], COMPILER, lambda build, scale, source=source: [build_binary(build, source), f"{scale:g}"]
+        )
+
+
+def mix_rows():
+    folder = os.path.join(HERE, "mixes")
+    source = os.path.join(HERE, "mix.c")
+    for file in sorted(os.listdir(folder)):
+        if not file.endswith(".mix"):
+            continue
+        mix = os.path.join(folder, file)
+        yield Row(
+            "mixes",
+            "mix-" + file[:-4],
+            COMPILER,
+            lambda build, scale, mix=mix: [build_binary(build, source), mix, f"{scale:g}"],
         )
 
 
@@ -132,4 +151,4 @@ def program_rows():
 
 
 def all_rows(python):
-    return [*c_rows(), *program_rows(), *python_rows(python)]
+    return [*c_rows(), *mix_rows(), *program_rows(), *python_rows(python)]

@@ -7,9 +7,10 @@
     bench/run.py --build build --only 'c/*'        one group; also names: --only lifo,fifo
     bench/run.py --build build --quick             a small part of the work, one run: does everything run?
 
-Measures the wall time, processor time and peak resident memory of whole processes (bench/launcher.c), and prints
-medians, spread, ratios and geometric means (bench/report.py). Progress goes to stderr, tables to stdout and, with
---markdown FILE, into a file with the machine, the versions and the command. See bench/rows.py for what is run and
+Measures the wall time, processor time, peak and final resident memory of whole processes (bench/launcher.c), and
+prints an overview, aims, medians, spread, ratios and geometric means (bench/report.py). Progress and the time it will
+take go to stderr, tables to stdout and, with --markdown FILE, with the machine, the versions and the command into a
+file, between marks of their own for the Python group and for the others. See bench/rows.py for what is run and
 bench/measure.py for how."""
 
 import argparse
@@ -27,6 +28,8 @@ import rows
 
 DEFAULT_PYTHON = "/usr/bin/python3"
 QUICK_SCALE = 2.0
+REST_MS = 500
+USUAL_SECONDS = 0.6  # of one run of one row at full scale, about
 
 
 def fail(message):
@@ -42,7 +45,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description="Benchmark Cairn against the allocators Debian packages.")
     parser.add_argument("--build", default="build", help="directory that holds cairn (default: %(default)s)")
     parser.add_argument("--runs", type=int, help="counted runs per row and allocator (default: 5, quick: 1)")
-    parser.add_argument("--only", metavar="PATTERN[,...]", help="rows by name or group/name, shell patterns")
+    parser.add_argument("--only", "--rows", metavar="PATTERN[,...]", help="rows by name or group/name, shell patterns")
     parser.add_argument(
         "--allocators", metavar="NAME[,...]", default=",".join(known), help="of " + ", ".join(known) + " (default: all)"
     )
@@ -51,11 +54,17 @@ def parse_arguments():
     parser.add_argument("--markdown", metavar="FILE", help="write the tables there too")
     parser.add_argument("--python", default=DEFAULT_PYTHON, help="CPython of the Python group (default: %(default)s)")
     parser.add_argument("--timeout", type=float, default=120, help="seconds per run (default: %(default)s)")
+    parser.add_argument(
+        "--rest", type=int, default=REST_MS, metavar="MS",
+        help="rest before final memory is read, 0: do not read it (default: %(default)s)",
+    )
     arguments = parser.parse_args()
     arguments.runs = arguments.runs if arguments.runs is not None else (1 if arguments.quick else 5)
     arguments.allocators = arguments.allocators.split(",")
     if arguments.runs < 1:
         parser.error("--runs must be at least 1")
+    if arguments.rest < 0:
+        parser.error("--rest must not be negative")
     for name in arguments.allocators:
         if name not in known:
             parser.error(f"unknown allocator {name}: choose from {', '.join(known)}")
@@ -116,10 +125,30 @@ def prepare(arguments):
         launcher = rows.build_binary(folder, os.path.join(rows.HERE, "launcher.c"))
     except (OSError, subprocess.CalledProcessError) as error:
         fail(f"cannot compile bench/launcher.c: {error}")
-    return measure.Bench(folder, cairn_command, launcher, arguments.timeout)
+    return measure.Bench(folder, cairn_command, launcher, arguments.timeout, getattr(arguments, "rest", 0))
 
 
-def run_group(bench, arguments, chosen, allocators):
+class Clock:
+    """How long it will take: a rule of thumb at first, then what the runs so far took."""
+
+    def __init__(self, arguments, counted):
+        """`counted`: for each row, how many allocators it runs under."""
+        turns = arguments.runs + (0 if arguments.quick else 1)
+        work = USUAL_SECONDS * (QUICK_SCALE / 100 if arguments.quick else 1)
+        resting = min(measure.FINAL_RUNS, arguments.runs) * arguments.rest / 1000
+        self.total = sum(counted)
+        self.passed = 0
+        self.start = time.monotonic()
+        self.first = self.total * (turns * work + resting)
+
+    def minutes(self):
+        """Minutes still to go."""
+        if not self.passed:
+            return self.first / 60
+        return (time.monotonic() - self.start) / self.passed * (self.total - self.passed) / 60
+
+
+def run_group(bench, arguments, chosen, allocators, clock):
     """Runs the rows of one group; returns a list of (row, cells)."""
     results = []
     scale = QUICK_SCALE if arguments.quick else 100.0
@@ -127,7 +156,8 @@ def run_group(bench, arguments, chosen, allocators):
         cells = bench.series(row, allocators, arguments.runs, not arguments.quick, scale)
         results.append((row, cells))
         figures = ", ".join(f"{name} {brief(cell)}" for name, cell in cells.items())
-        progress(f"{row.title} ({number} of {len(chosen)}): {figures}")
+        clock.passed += len(allocators)
+        progress(f"{row.title} ({number} of {len(chosen)}): {figures}; {clock.minutes():.0f} min to go")
     return results
 
 
@@ -150,13 +180,17 @@ def processor_name():
     return platform.machine()
 
 
-def preamble(arguments, allocators, bench):
-    """Machine, versions, command and legend."""
-    lines = ["# Benchmarks", ""]
-    lines.append(f"Written by `{shlex.join(['bench/run.py', *sys.argv[1:]])}` on {time.strftime('%Y-%m-%d')}.")
-    lines.append("")
+def machine_lines():
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    lines.append(f"- machine: {processor_name()}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}")
+    system = f"{platform.system()} {platform.release()}"
+    return [
+        f"- machine: {processor_name()}, {os.cpu_count()} cores, {memory:.0f} GiB, {system}",
+        f"- load average before the first run: {os.getloadavg()[0]:.1f}",
+    ]
+
+
+def version_lines(arguments, allocators, bench):
+    lines = []
     if measure.CAIRN in allocators:
         version = subprocess.run([bench.cairn_command, "--version"], capture_output=True, text=True, check=False)
         lines.append(f"- cairn: {version.stdout.strip() or 'unknown version'}")
@@ -164,51 +198,62 @@ def preamble(arguments, allocators, bench):
         if allocator.soname:
             version = package_version(allocator.package)
             lines.append(f"- {allocator.name}: {allocator.soname}, {allocator.package} {version}")
-    python = subprocess.run([arguments.python, "--version"], capture_output=True, text=True, check=False)
-    lines.append(f"- load average before the first run: {os.getloadavg()[0]:.1f}")
-    lines.append(f"- Python group: {python.stdout.strip()} ({arguments.python}), stock is its own pymalloc")
-    lines.append("")
+    if measure.STOCK in allocators:
+        python = subprocess.run([arguments.python, "--version"], capture_output=True, text=True, check=False)
+        lines.append(f"- stock: {python.stdout.strip()} ({arguments.python}) with its own pymalloc")
+    return lines
+
+
+def preamble(arguments, allocators, bench, base_name):
+    """Command, machine, versions and legend."""
     warm_up = "no warm-up" if arguments.quick else "after one warm-up"
-    lines += [
-        f"A cell: median of {arguments.runs} runs in turns ({warm_up}), `*` if best in the row, ± half the distance "
-        "between lowest and",
-        f"highest, and the ratio of medians: this allocator / {allocators[0].name}; in the Python group cairn / stock. "
-        "Above 1.00 this allocator",
-        "needs more than the base, below 1.00 less.",
+    command = shlex.join(["bench/run.py", *sys.argv[1:]])
+    return [
+        f"Written by `{command}` on {time.strftime('%Y-%m-%d')}.",
+        "",
+        *machine_lines(),
+        *version_lines(arguments, allocators, bench),
+        "",
+        f"Medians of {arguments.runs} runs in turns ({warm_up}). In the tables of one measure a cell is the median, "
+        "`*` if best in",
+        "the row, ± half the distance between lowest and highest, and the ratio to "
+        f"{base_name}'s (turn by turn, the median). Final memory is read",
+        f"{arguments.rest} ms after the work is done and freed, while the program waits (real programs: not read).",
         "",
     ]
-    return lines
+
+
+NATIVE = ("C, mixes and programs", "<!-- bench: begin -->", "<!-- bench: end -->")
+PYTHON = ("Python", "<!-- bench python: begin -->", "<!-- bench python: end -->")
+
+
+def report_group(bench, arguments, kind, chosen, allocators, base, clock):
+    """Runs one group; returns its report and puts it between its marks in the file."""
+    title, begin, end = kind
+    lines = preamble(arguments, allocators, bench, base.name)
+    results = run_group(bench, arguments, chosen, allocators, clock)
+    names = [allocator.name for allocator in allocators]
+    lines += report.group_report(title, results, names, base.name, measure.CAIRN.name)
+    text = "\n".join([f"## {title}", "", *lines]).rstrip() + "\n"
+    print(text, flush=True)
+    if arguments.markdown:
+        report.put_between_marks(arguments.markdown, begin, end, text)
+        progress(f"wrote {arguments.markdown}")
 
 
 def run_all(bench, arguments, chosen, allocators):
-    """Runs everything; returns the report's lines."""
-    lines = preamble(arguments, allocators, bench)
+    """Runs everything, group by group."""
     native = [row for row in chosen if row.group != measure.PYTHON_GROUP]
     python = [row for row in chosen if row.group == measure.PYTHON_GROUP]
-    if native:
-        names = [allocator.name for allocator in allocators]
-        results = run_group(bench, arguments, native, allocators)
-        lines += report.group_report("C and programs", results, names, names[0], measure.CAIRN.name)
-    if python and measure.CAIRN in allocators:
-        results = run_group(bench, arguments, python, [measure.STOCK, measure.CAIRN])
-        names = [measure.STOCK.name, measure.CAIRN.name]
-        lines += report.group_report("Python", results, names, names[0], measure.CAIRN.name)
-    elif python:
+    if python and measure.CAIRN not in allocators:
         progress("the Python group skipped: it compares stock with cairn, which is not among --allocators")
-    return lines
-
-
-KEPT = "<!-- kept: what follows is not written by bench/run.py -->"
-
-
-def kept_part(path):
-    """What a file of tables holds from the mark on, to be written back."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            old = file.read()
-    except FileNotFoundError:
-        return ""
-    return "\n" + old[old.index(KEPT):] if KEPT in old else ""
+        python = []
+    clock = Clock(arguments, [len(allocators)] * len(native) + [2] * len(python))
+    progress(f"{len(native) + len(python)} rows: about {clock.minutes():.0f} min")
+    if native:
+        report_group(bench, arguments, NATIVE, native, allocators, allocators[0], clock)
+    if python:
+        report_group(bench, arguments, PYTHON, python, [measure.STOCK, measure.CAIRN], measure.STOCK, clock)
 
 
 def main():
@@ -221,18 +266,12 @@ def main():
     bench = prepare(arguments)
     warn_if_busy()
     try:
-        text = "\n".join(run_all(bench, arguments, chosen, allocators))
+        run_all(bench, arguments, chosen, allocators)
     except (OSError, subprocess.CalledProcessError) as error:
         fail(str(error))
     except KeyboardInterrupt:
         fail("interrupted")
-    print(text)
     warn_if_busy()
-    if arguments.markdown:
-        kept = kept_part(arguments.markdown)
-        with open(arguments.markdown, "w", encoding="utf-8") as file:
-            file.write(text + "\n" + kept)
-        progress(f"wrote {arguments.markdown}")
 
 
 if __name__ == "__main__":

@@ -6,12 +6,14 @@
  * Each program takes one optional argument, the scale in percent of its full work (default 100), does the same work
  * for the same scale in every run, and prints one line, "NAME CHECKSUM". The checksum comes from marks written into
  * every block and read back before it is freed, so a block given out twice or lost shows as another checksum, and no
- * compiler can leave the allocations out. The measuring is the harness's: the programs read no clock. */
+ * compiler can leave the allocations out. The measuring is the harness's: the programs read no clock. What they made
+ * is freed before bench_done(), so what stays resident there is what the allocator keeps. */
 
 #ifndef CAIRN_BENCH_H
 #define CAIRN_BENCH_H
 
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BENCH_SEED UINT64_C(0x9E3779B97F4A7C15)
 
@@ -100,8 +103,22 @@ static inline void bench_start(pthread_t *thread, void *(*body)(void *), void *a
     }
 }
 
+/* Tells the launcher that the work is done, if it asked to know, and waits until it has looked at what is resident
+ * (launcher.c). */
+static inline void bench_rest(void)
+{
+    const char *ends = getenv("BENCH_MARK");
+    int mark, self = (int)getpid();
+    struct pollfd go = {.events = POLLIN};
+    if (ends == NULL || sscanf(ends, "%d,%d", &mark, &go.fd) != 2)
+        return;
+    if (write(mark, &self, sizeof self) == (ssize_t)sizeof self)
+        poll(&go, 1, -1);
+}
+
 static inline int bench_done(const char *name, uint64_t checksum)
 {
+    bench_rest();
     printf("%s %016" PRIx64 "\n", name, checksum);
     return 0;
 }

@@ -39,7 +39,7 @@ async def work(rounds):
 
 
 def main():
-    done("asyncio", asyncio.run(work(scaled(100))))
+    return asyncio.run(work(scaled(100)))
 
 
-main()
+done("asyncio", main())

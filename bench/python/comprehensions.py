@@ -16,7 +16,7 @@ def main():
         squares = {(a * a, b) for a, b, _ in rows if (a + b + number) % 4}
         matrix = [[x * y for x in range(60)] for y in range(400)]
         total += len(sums) + len(squares) + sum(map(sum, zip(*matrix)))
-    done("comprehensions", total)
+    return total
 
 
-main()
+done("comprehensions", main())

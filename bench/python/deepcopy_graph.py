@@ -31,7 +31,7 @@ def main():
         copies.append(copy.deepcopy(configuration))
         if number % 8 == 7:
             del copies[:]
-    done("deepcopy", (len(copies), len(configuration)))
+    return (len(copies), len(configuration))
 
 
-main()
+done("deepcopy", main())

@@ -24,7 +24,7 @@ def main():
         for word in list(merged)[number::3]:
             del merged[word]
         total += len(merged) + len(by_count) + sum(map(len, merged.values()))
-    done("dicts", total)
+    return total
 
 
-main()
+done("dicts", main())

@@ -28,7 +28,7 @@ def main():
         text = json.dumps(documents)
         documents = json.loads(text)
         total += len(text)
-    done("json", (total, documents[-1]))
+    return (total, documents[-1])
 
 
-main()
+done("json", main())

@@ -31,7 +31,7 @@ def main():
         data = b"".join(pickle.dumps(item.history) for item in items.values())
         flat = {label: (item.number, item.history) for label, item in items.items()}
         total += len(pickle.loads(pickle.dumps(flat))) + len(data)
-    done("pickle", total)
+    return total
 
 
-main()
+done("pickle", main())

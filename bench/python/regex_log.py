@@ -32,7 +32,7 @@ def main():
         words = [WORD.findall(record["request"]) for record in records]
         clean = re.sub(r"\d+\.\d+", lambda match: match.group()[:2], log)
         total += len(records) + sum(map(len, words)) + len(clean)
-    done("regex", total)
+    return total
 
 
-main()
+done("regex", main())

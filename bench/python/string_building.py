@@ -22,7 +22,7 @@ def main():
         for word in words:
             built += word.upper() + " "
         total += len(built) + len(set(words)) + len(text.encode())
-    done("strings", total)
+    return total
 
 
-main()
+done("strings", main())

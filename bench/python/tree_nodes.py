@@ -58,7 +58,7 @@ def main():
             count += 1
             total += sum(node.values)
             pending += (node.left, node.right)
-    done("trees", (count, total))
+    return (count, total)
 
 
-main()
+done("trees", main())

@@ -49,7 +49,7 @@ def main():
     bodies = [Body(number) for number in range(24)]
     for _ in range(scaled(2800)):
         step(bodies, 0.001)
-    done("vectors", [round(body.position.x, 6) for body in bodies])
+    return [round(body.position.x, 6) for body in bodies]
 
 
-main()
+done("vectors", main())

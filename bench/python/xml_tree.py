@@ -28,7 +28,7 @@ def main():
         document = minidom.parseString(text[: text.index(b"</book>", 60000) + 7] + b"</library>")
         total += len(document.getElementsByTagName("page"))
         document.unlink()
-    done("xml", total)
+    return total
 
 
-main()
+done("xml", main())
