@@ -103,6 +103,15 @@ typedef enum cairn_fit {
                          keeps its pages; otherwise best, which is found faster among small holes */
 } cairn_fit;
 
+/* Whether the system is to back a heap's memory by huge pages (2 MiB on x86-64): faults and look-ups of addresses cost
+ * less, and what is touched of one counts whole as resident. The system may be set up to give none. */
+typedef enum cairn_huge {
+    CAIRN_HUGE_AUTO,  /* for blocks above 4 MiB, which are mapped on their own, unless they are asked for as zeros
+                         (cairn_calloc()); else what the system does by itself */
+    CAIRN_HUGE_NEVER, /* nowhere */
+    CAIRN_HUGE_ALWAYS /* wherever 2 MiB lie together: in arenas and segments too, which then grow by so much */
+} cairn_huge;
+
 /* Options of a heap. Start from CAIRN_HEAP_OPTIONS_INIT and set what you need. */
 typedef struct cairn_heap_options {
     size_t struct_size;             /* sizeof(cairn_heap_options), so that the struct can grow */
@@ -115,7 +124,8 @@ typedef struct cairn_heap_options {
     size_t limit;                   /* most bytes of pools, large blocks and mappings the heap may hold; 0: no limit */
     unsigned purge_delay_ms;        /* how long free pools keep their pages; 0: purge at once */
     unsigned keep_percent;          /* how far pages kept by free pools may raise the peak over what was ever held at a
-                                       time, in percent (and 16 KiB for each) */
+                                       time, in percent (and 16 KiB for each); up to twice that in a heap that would
+                                       purge the same pages again and again */
     cairn_fit fit;                  /* which hole serves a request above the pools' limit */
     bool no_pools;                  /* true: every request, down to 1 byte, is served from a hole */
     size_t reserve;                 /* bytes of address space made at creation, not above a `limit`: whole arenas of the
@@ -138,6 +148,7 @@ typedef struct cairn_heap_options {
                                        Excludes `reserve` and `supply`. NULL: the system's memory */
     size_t memory_size;             /* bytes of `memory`: room for the heap's records (some 64 KiB) and one arena of
                                        the geometry, or, without pools, a page; EINVAL if it is too small for these */
+    cairn_huge huge;                /* huge pages; without effect on `memory` */
 } cairn_heap_options;
 
 #define CAIRN_PURGE_DELAY_DEFAULT_MS 50u
@@ -147,7 +158,7 @@ typedef struct cairn_heap_options {
     {                                                                                                                  \
         sizeof(cairn_heap_options), NULL, NULL, false, false, 0, 0, CAIRN_PURGE_DELAY_DEFAULT_MS,                      \
             CAIRN_KEEP_PERCENT_DEFAULT, CAIRN_FIT_DEFAULT, false, 0, CAIRN_KEEP_FREE_ARENAS_DEFAULT, false, NULL,      \
-            NULL, 0                                                                                                    \
+            NULL, 0, CAIRN_HUGE_AUTO                                                                                   \
     }
 
 /* ---------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include "heap/arena.h"
 
 #include "heap/debug.h"
+#include "heap/huge_pages.h"
 #include "heap/meta.h"
 #include "heap/pagemap.h"
 #include "heap/region.h"
@@ -176,33 +177,99 @@ size_t heap_warm_room(const cairn_heap *heap)
     return most_kept(heap) > kept(heap) ? most_kept(heap) - kept(heap) : 0;
 }
 
-void arena_cool(cairn_heap *heap)
+/* Cools as far as the bound is passed. Returns bytes. */
+static size_t cool(cairn_heap *heap)
 {
+    size_t purged = 0;
     for (struct arena *arena = heap->purge_first; arena; arena = arena->purge_next) {
         if (kept(heap) <= most_kept(heap)) {
-            return;
+            return purged;
         }
-        (void)purge_set(arena, arena->free & arena->dirty, kept(heap) - most_kept(heap));
+        purged += purge_set(arena, arena->free & arena->dirty, kept(heap) - most_kept(heap));
     }
     if (kept(heap) > most_kept(heap)) {
-        (void)holes_cool(&heap->holes, kept(heap) - most_kept(heap));
+        purged += holes_cool(&heap->holes, kept(heap) - most_kept(heap));
+    }
+    return purged;
+}
+
+enum { KEEP_STEP = 5 }; /* percent */
+
+/* A heap whose work swings between pools and holes cools what it touches again soon. Once it has cooled as much as it
+ * ever held at a time, it may keep a little more, up to twice what its option says. */
+static void learn(cairn_heap *heap, size_t cooled)
+{
+    heap->cooled_bytes += cooled;
+    if (heap->cooled_bytes <= heap->held_peak || heap->keep_percent >= heap->keep_most) {
+        return;
+    }
+    unsigned more = heap->keep_most - heap->keep_percent;
+    heap->keep_percent += more < KEEP_STEP ? more : KEEP_STEP;
+    heap->cooled_bytes = 0;
+}
+
+void arena_cool(cairn_heap *heap)
+{
+    if (UNLIKELY(kept(heap) > most_kept(heap))) {
+        learn(heap, cool(heap));
     }
 }
 
 /* ---- arenas ---- */
 
-/* The addresses of a new arena, in the page map. Blocks rely on the alignment of slots only: in a region, where room is
- * scarce, there is no more. */
-static char *arena_addresses(const cairn_heap *heap, const struct space *space)
+enum { HUGE_FROM = 8 /* arenas: a small heap is not rounded up to huge pages unless told to */ };
+
+static bool wants_huge_arena(const cairn_heap *heap)
+{
+    return heap->huge_pages == CAIRN_HUGE_ALWAYS ||
+           (heap->huge_pages == CAIRN_HUGE_AUTO && heap->huge_arenas && heap->arenas_created >= HUGE_FROM);
+}
+
+/* Addresses for an arena in a piece that can be one huge page: it must be reserved as a whole before any of it is
+ * touched. NULL if the system refuses. */
+static char *huge_addresses(cairn_heap *heap, size_t size)
+{
+    if (heap->huge_rest == heap->huge_end) {
+        char *piece = os->reserve(HUGE_PAGE, HUGE_PAGE);
+        if (!piece) {
+            return NULL;
+        }
+        os->advise_huge(piece, HUGE_PAGE, true);
+        heap->huge_rest = piece;
+        heap->huge_end = piece + HUGE_PAGE;
+    }
+    char *base = heap->huge_rest;
+    heap->huge_rest += size;
+    return base;
+}
+
+static char *new_addresses(cairn_heap *heap, const struct space *space)
 {
     struct region *region = heap->meta.region;
+    if (region) {
+        return source_reserve(region, space->arena_size, space->slot_size);
+    }
+    if (space == &heap->spaces[SPACE_SMALL] && space->arena_size < HUGE_PAGE && wants_huge_arena(heap)) {
+        return huge_addresses(heap, space->arena_size);
+    }
+    char *base = os->reserve(space->arena_size, space->arena_size);
+    if (base) {
+        huge_pages_shared(heap->huge_pages, base, space->arena_size);
+    }
+    return base;
+}
+
+/* The addresses of a new arena, in the page map. Blocks rely on the alignment of slots only: in a region, where room is
+ * scarce, there is no more. */
+static char *arena_addresses(cairn_heap *heap, const struct space *space)
+{
     char *base = supply_take(heap->supply, space->arena_size);
     if (base) {
         return base;
     }
-    base = source_reserve(region, space->arena_size, region ? space->slot_size : space->arena_size);
+    base = new_addresses(heap, space);
     if (base && !pagemap_prepare(base, space->arena_size)) {
-        (void)source_release(region, base, space->arena_size);
+        (void)source_release(heap->meta.region, base, space->arena_size);
         base = NULL;
     }
     return base;
@@ -335,6 +402,10 @@ void arena_release_all(cairn_heap *heap)
     for (struct arena *arena = heap->arenas; arena; arena = next) {
         next = arena->all_next;
         (void)arena_release(arena, false);
+    }
+    if (heap->huge_rest != heap->huge_end) {
+        (void)os->release(heap->huge_rest, (size_t)(heap->huge_end - heap->huge_rest));
+        heap->huge_rest = heap->huge_end = NULL;
     }
 }
 

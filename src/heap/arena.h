@@ -28,7 +28,8 @@ enum { KEEP_BYTES_PER_PERCENT = 16 * 1024 };
  * held it stays within keep_percent of the most that was ever held: keeping pages never raises the peak by more. */
 size_t heap_warm_room(const cairn_heap *heap);
 
-/* Purges the longest-free slots as far as that bound is passed. Called when the heap touches new memory. */
+/* Purges the longest-free slots as far as that bound is passed, and raises it if that was done too often. Called when
+ * the heap touches new memory. */
 void arena_cool(cairn_heap *heap);
 
 /* Takes a slot of a space. Returns its record with base and slot set and the page map pointing to it, kind still POOL_SLOT; NULL if the limit or the system forbids. With may_grow false no new arena is made. */

@@ -117,6 +117,7 @@ static void heap_init(cairn_heap *heap, const cairn_heap_options *options, const
     heap->limit = options->limit;
     heap->purge_delay_ms = options->purge_delay_ms;
     heap->keep_percent = options->keep_percent;
+    heap->keep_most = options->keep_percent <= UINT_MAX / 2 ? 2 * options->keep_percent : UINT_MAX;
     if (options->name) {
         size_t length = strnlen(options->name, NAME_MAX_BYTES - 1);
         memcpy(heap->name, options->name, length);
@@ -127,6 +128,7 @@ static void heap_init(cairn_heap *heap, const cairn_heap_options *options, const
     heap->fit = options->fit != CAIRN_FIT_DEFAULT   ? options->fit
                 : heap->pooled_end > FIRST_FIT_FROM ? CAIRN_FIT_FIRST
                                                     : CAIRN_FIT_BEST;
+    heap->huge_pages = options->huge;
     os_lock_init(&heap->lock);
     owner_init(&heap->base, heap);
     heap->base.common = !heap->single;
@@ -143,6 +145,7 @@ static void start_default(void)
     options.purge_delay_ms = o->purge_delay_ms;
     options.fit = o->fit;
     options.no_pools = o->no_pools;
+    options.huge = o->huge;
     options.exact = (o->stats != STATS_OFF && (o->stats_children || cairn_options_speaker())) ||
                     (o->leaks.on && cairn_options_speaker());
     heap_init(&default_heap, &options, &o->geometry);
@@ -174,7 +177,7 @@ void heap_start(void)
 static bool options_valid(const cairn_heap_options *options, const cairn_geometry *geometry)
 {
     return options->struct_size == sizeof *options && !cairn_geometry_error(geometry) &&
-           options->fit <= CAIRN_FIT_DEFAULT &&
+           options->fit <= CAIRN_FIT_DEFAULT && options->huge <= CAIRN_HUGE_ALWAYS &&
            (options->min_alignment == 0 || options->min_alignment == 8 || options->min_alignment == 16);
 }
 

@@ -10,6 +10,7 @@
 
 #include "heap/hole_index.h"
 #include "heap/hole_private.h"
+#include "heap/huge_pages.h"
 #include "heap/meta.h"
 #include "heap/pagemap.h"
 #include "heap/region.h"
@@ -234,6 +235,12 @@ void holes_release_all(struct hole_space *space)
     space->rover = 0;
 }
 
+static size_t segment_alignment(const struct hole_space *space, size_t size)
+{
+    bool huge = space->options.huge == CAIRN_HUGE_ALWAYS && !region_of(space);
+    return huge ? huge_pages_align(size, page_bytes(space)) : page_bytes(space);
+}
+
 /* A new segment with a hole of at least `need` bytes: of the usual size, or of half of it, and so on. */
 static bool grow(struct hole_space *space, size_t need)
 {
@@ -243,7 +250,10 @@ static bool grow(struct hole_space *space, size_t need)
     size_t size = round_to(space->options.segment_size, page);
     size = size > least ? size : round_to(least, REACH_STEP);
     for (;;) {
-        char *base = source_reserve(region, size, page);
+        char *base = source_reserve(region, size, segment_alignment(space, size));
+        if (base && !region) {
+            huge_pages_shared(space->options.huge, base, size);
+        }
         if (base && segment_add(space, base, size, false, !region)) {
             space->figures.segments_made++;
             return true;

@@ -68,6 +68,7 @@ struct hole_options {
     uint64_t secret;         /* mixed into the blocks' check tags */
     unsigned purge_delay_ms; /* between ticks; 0: purge at once */
     unsigned keep_segments;  /* segments without blocks that ticks leave alone */
+    cairn_huge huge;
 };
 
 /* All state of one space but its segments. Embed it, zeroed, and begin with holes_init(). The fields are hole*.c's own,

@@ -11,6 +11,7 @@
 #include "heap/arena.h"
 #include "heap/debug.h"
 #include "heap/handle.h"
+#include "heap/huge_pages.h"
 #include "heap/meta.h"
 #include "heap/owner.h"
 #include "heap/pagemap.h"
@@ -75,6 +76,7 @@ void large_init(cairn_heap *heap)
         .secret = os_random(),
         .purge_delay_ms = heap->purge_delay_ms,
         .segment_size = segment_size(heap),
+        .huge = heap->huge_pages,
         .keep_segments = heap->keep_free_arenas,
     };
     holes_init(&heap->holes, &options);
@@ -262,6 +264,19 @@ static void cache_put(cairn_heap *heap, char *base, size_t size)
     arena_set_due(heap);
 }
 
+/* Addresses for one block. `sparse`: it is asked for as zeros, as tables are of which the program may touch little. */
+static char *reserve_single(const cairn_heap *heap, size_t size, size_t alignment, bool sparse)
+{
+    bool huge = heap->huge_pages == CAIRN_HUGE_ALWAYS || (heap->huge_pages == CAIRN_HUGE_AUTO && !sparse);
+    alignment = alignment < os_page_size() ? os_page_size() : alignment;
+    char *base = os->reserve(size, huge ? huge_pages_align(size, alignment) : alignment);
+    if (base && (huge || heap->huge_pages == CAIRN_HUGE_NEVER)) {
+        os->advise_huge(base, size, huge); /* all of it, so that it stays one mapping, which `remap` needs */
+    }
+    return base;
+}
+
+/* On input *zeroed says whether zeros are asked for, on output whether the pages are. */
 static char *map_pages(cairn_heap *heap, size_t size, size_t alignment, size_t *got, bool *zeroed)
 {
     if (alignment <= os_page_size()) {
@@ -272,8 +287,8 @@ static char *map_pages(cairn_heap *heap, size_t size, size_t alignment, size_t *
         }
     }
     *got = size;
+    char *base = reserve_single(heap, size, alignment, *zeroed);
     *zeroed = true;
-    char *base = os->reserve(size, alignment < os_page_size() ? os_page_size() : alignment);
     if (!base) {
         return NULL;
     }
@@ -337,13 +352,13 @@ static void huge_free(cairn_heap *heap, struct pool *pool)
 }
 
 /* Remaps to `new_size` bytes, in place or to a new reservation that the page map covers; NULL if neither goes. */
-static char *remap_pages(struct pool *pool, size_t new_size)
+static char *remap_pages(const cairn_heap *heap, struct pool *pool, size_t new_size)
 {
     char *stayed = os->remap(pool->base, pool->size, new_size, NULL);
     if (stayed || new_size < pool->size) {
         return stayed;
     }
-    char *target = os->reserve(new_size, os_page_size());
+    char *target = reserve_single(heap, new_size, os_page_size(), false);
     if (!target) {
         return NULL;
     }
@@ -366,7 +381,7 @@ static void *huge_resize(cairn_heap *heap, struct pool *pool, size_t size)
     if (new_size > old_size && !heap_hold(heap, new_size - old_size)) {
         return NULL;
     }
-    char *base = new_size == old_size ? pool->base : remap_pages(pool, new_size);
+    char *base = new_size == old_size ? pool->base : remap_pages(heap, pool, new_size);
     if (!base) {
         heap_unhold(heap, new_size > old_size ? new_size - old_size : 0);
         return NULL;
@@ -417,7 +432,7 @@ void large_make_room(cairn_heap *heap)
 
 void *large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)
 {
-    bool zero = false;
+    bool zero = zeroed != NULL;
     void *block = NULL;
     if (size <= PTRDIFF_MAX && alignment <= PTRDIFF_MAX) {
         os_lock_take(&heap->lock);
@@ -425,6 +440,7 @@ void *large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)
         block = try_alloc(heap, size, alignment, &zero);
         if (!block) {
             large_make_room(heap);
+            zero = zeroed != NULL;
             block = try_alloc(heap, size, alignment, &zero);
         }
         os_lock_give(&heap->lock);

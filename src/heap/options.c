@@ -69,15 +69,32 @@ static bool store_geometry(struct options *into, const char *text)
     return into->geometry_given;
 }
 
-static bool store_fit(struct options *into, const char *text)
+/* The place of a word in a list that ends in NULL, or -1. */
+static int place_of(const char *const *names, const char *text)
 {
-    for (int i = 0; fit_names[i]; i++) {
-        if (strcmp(text, fit_names[i]) == 0) {
-            into->fit = (cairn_fit)i;
-            return true;
+    for (int i = 0; names[i]; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            return i;
         }
     }
-    return false;
+    return -1;
+}
+
+static bool store_fit(struct options *into, const char *text)
+{
+    int fit = place_of(fit_names, text);
+    into->fit = fit < 0 ? into->fit : (cairn_fit)fit;
+    return fit >= 0;
+}
+
+/* By cairn_huge. */
+static const char *const huge_names[] = {"auto", "never", "always", NULL};
+
+static bool store_huge(struct options *into, const char *text)
+{
+    int huge = place_of(huge_names, text);
+    into->huge = huge < 0 ? into->huge : (cairn_huge)huge;
+    return huge >= 0;
 }
 
 static bool store_pools(struct options *into, const char *text)
@@ -201,6 +218,72 @@ static bool store_python(struct options *into, const char *text)
     return read_switch(text, &into->python);
 }
 
+/* Of two words: 0 or 1, or -1 if it is neither. */
+static int word_of(const char *text, const char *first, const char *second)
+{
+    return strcmp(text, first) == 0 ? 0 : strcmp(text, second) == 0 ? 1 : -1;
+}
+
+static bool store_gc(struct options *into, const char *text)
+{
+    int word = word_of(text, "stock", "snapshot");
+    into->gc.snapshot = word == 1;
+    return word >= 0;
+}
+
+static bool store_gc_explicit(struct options *into, const char *text)
+{
+    int word = word_of(text, "exact", "snapshot");
+    into->gc.explicit_snapshot = word == 1;
+    return word >= 0;
+}
+
+static bool read_percent(const char *text, unsigned *percent)
+{
+    uint64_t value;
+    if (!read_number(text, 100, &value) || value == 0) {
+        return false;
+    }
+    *percent = (unsigned)value;
+    return true;
+}
+
+static bool store_gc_floating(struct options *into, const char *text)
+{
+    return read_percent(text, &into->gc.floating);
+}
+
+static bool store_gc_copied(struct options *into, const char *text)
+{
+    return read_percent(text, &into->gc.copied);
+}
+
+static bool store_gc_minimum(struct options *into, const char *text)
+{
+    uint64_t value;
+    if (!read_number(text, PTRDIFF_MAX, &value)) {
+        return false;
+    }
+    into->gc.minimum = (size_t)value;
+    return true;
+}
+
+static bool store_gc_force(struct options *into, const char *text)
+{
+    uint64_t value;
+    if (!read_number(text, UINT_MAX, &value)) {
+        return false;
+    }
+    into->gc.force = (unsigned)value;
+    return true;
+}
+
+static bool store_gc_trace(struct options *into, const char *text)
+{
+    into->gc.trace_file = text;
+    return true;
+}
+
 static bool store_run_pid(struct options *into, const char *text)
 {
     uint64_t value;
@@ -215,6 +298,7 @@ static const struct option table[] = {
     {"CAIRN_GEOMETRY", "classic, cpython, default, or fields such as arena=1M,pool=16K", store_geometry},
     {"CAIRN_FIT", "best, first, next or worst", store_fit},
     {"CAIRN_POOLS", "on or off", store_pools},
+    {"CAIRN_HUGE", "never, auto or always", store_huge},
     {"CAIRN_LIMIT", "a size in bytes, or with suffix K, M, G or T", store_limit},
     {"CAIRN_PURGE_DELAY", "a number of milliseconds", store_purge_delay},
     {"CAIRN_STATS", "text or json", store_stats},
@@ -226,6 +310,13 @@ static const struct option table[] = {
     {"CAIRN_MISUSE", "abort or report", store_misuse},
     {"CAIRN_CHILDREN", "0 or 1", store_children},
     {"CAIRN_PYTHON", "0 or 1", store_python},
+    {"CAIRN_GC", "stock or snapshot", store_gc},
+    {"CAIRN_GC_FLOATING", "a number from 1 to 100, in percent", store_gc_floating},
+    {"CAIRN_GC_COPIED", "a number from 1 to 100, in percent", store_gc_copied},
+    {"CAIRN_GC_EXPLICIT", "exact or snapshot", store_gc_explicit},
+    {"CAIRN_GC_MINIMUM", "a number of objects", store_gc_minimum},
+    {"CAIRN_GC_FORCE", "a number of collections", store_gc_force},
+    {"CAIRN_GC_TRACE", "a path", store_gc_trace},
     {"CAIRN_RUN_PID", "a process id", store_run_pid},
 };
 
@@ -233,7 +324,7 @@ enum { OPTIONS = sizeof table / sizeof table[0] };
 
 /* Variables of Cairn's build, tests, benchmarks and demo; not options of the library. One that ends in an underscore
  * stands for all that start with it. */
-static const char *const neighbours[] = {"CAIRN_BUILD", "CAIRN_TEST_", "CAIRN_BENCH_", "CAIRN_DEMO_"};
+static const char *const neighbours[] = {"CAIRN_BUILD", "CAIRN_TEST_", "CAIRN_BENCH_", "CAIRN_DEMO_", "CAIRN_OBJECT_"};
 
 /* ---- reading ---- */
 
@@ -280,6 +371,8 @@ static void set_defaults(struct options *into)
     into->fit = CAIRN_FIT_DEFAULT;
     into->purge_delay_ms = CAIRN_PURGE_DELAY_DEFAULT_MS;
     into->leaks_frames = LEAKS_FRAMES_DEFAULT;
+    into->gc = (struct gc_options){
+        .floating = GC_FLOATING_DEFAULT, .copied = GC_COPIED_DEFAULT, .minimum = GC_MINIMUM_DEFAULT};
     into->python = true;
 }
 

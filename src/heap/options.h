@@ -32,12 +32,26 @@ struct leaks_options {
 
 enum { LEAKS_FRAMES_DEFAULT = 8, LEAKS_FRAMES_MAX = 64 };
 
+/* CAIRN_GC and CAIRN_GC_...: how CPython's full collections are done (python/snapshot.h). */
+struct gc_options {
+    bool snapshot;          /* CAIRN_GC=stock|snapshot */
+    bool explicit_snapshot; /* CAIRN_GC_EXPLICIT=exact|snapshot: what gc.collect() called by the program does */
+    unsigned floating;      /* CAIRN_GC_FLOATING=PERCENT of the live objects that garbage may come to, 1 to 100 */
+    unsigned copied;        /* CAIRN_GC_COPIED=PERCENT of the resident pages that a snapshot may cost, 1 to 100 */
+    size_t minimum;         /* CAIRN_GC_MINIMUM=N tracked objects below which the stock collector is left to work */
+    unsigned force;         /* CAIRN_GC_FORCE=N: for tests: a whole snapshot at every Nth young collection; 0: none */
+    const char *trace_file; /* CAIRN_GC_TRACE=PATH (%p becomes the process id); NULL: none */
+};
+
+enum { GC_FLOATING_DEFAULT = 10, GC_COPIED_DEFAULT = 25, GC_MINIMUM_DEFAULT = 100000 };
+
 struct options {
     cairn_geometry geometry; /* CAIRN_GEOMETRY, as cairn_geometry_parse() reads it */
     bool geometry_given;     /* there was one */
     cairn_fit fit;           /* CAIRN_FIT=best|first|next|worst: of the default heap and of Python's; else
                                 CAIRN_FIT_DEFAULT */
     bool no_pools;           /* CAIRN_POOLS=on|off: of both, too */
+    cairn_huge huge;         /* CAIRN_HUGE=never|auto|always: of both, too */
     size_t limit;            /* CAIRN_LIMIT=SIZE, bytes or with suffix K, M, G, T: of the default heap and, on its own
                                 account, of Python's; 0: none */
     unsigned purge_delay_ms; /* CAIRN_PURGE_DELAY=MS */
@@ -47,6 +61,7 @@ struct options {
     struct leaks_options leaks; /* CAIRN_LEAKS */
     const char *leaks_file;     /* CAIRN_LEAKS_FILE=PATH (%p becomes the process id); NULL: stderr */
     unsigned leaks_frames;      /* CAIRN_LEAKS_FRAMES=N: return addresses of a call site, 1 to LEAKS_FRAMES_MAX */
+    struct gc_options gc;       /* CAIRN_GC... */
     bool misuse_reports;        /* CAIRN_MISUSE=abort|report */
     bool no_children;           /* CAIRN_CHILDREN=0: the preload takes itself out of LD_PRELOAD for children */
     bool python;                /* CAIRN_PYTHON=0: leave CPython's allocators alone (malloc is still served) */

@@ -297,6 +297,7 @@ void owner_init(struct owner *owner, cairn_heap *heap)
 {
     owner->heap = heap;
     owner->exact = heap->exact;
+    owner->reuse_at_once = heap->geometry.reuse_at_once;
     owner_renew(owner);
 }
 
@@ -538,9 +539,54 @@ static void *try_serve(struct owner *owner, unsigned class_index, size_t size)
     return block;
 }
 
+/* Is `pool`, which may be NULL, good to serve at once? */
+static inline bool is_ready(const struct pool *pool)
+{
+    return pool && pool->free && !pool->unsettled;
+}
+
+/* The head of a used list is used up; the next pool there is the head now. */
+static inline void pass_on(struct owner *owner, struct pool *spent, struct pool *next)
+{
+    spent->state = STATE_FULL;
+    atomic_store_explicit(&spent->fast, NULL, memory_order_relaxed);
+    next->prev = NULL;
+    owner->used[next->class_index].head = next;
+    show(owner, next, next);
+}
+
+/* Is it time to look at the inbox and at what waits to be purged? */
+static inline bool must_look(struct owner *owner)
+{
+    return ++owner->since_tick >= TICK_TURNS || atomic_load_explicit(&owner->inbox, memory_order_relaxed);
+}
+
+/* A block of a class if its first or second pool has one that is free; NULL also if there is something to look at.
+ * Nearly hot, for requests of which the direct table knows nothing. */
+static inline void *serve_ready(struct owner *owner, unsigned class_index)
+{
+    struct pool *pool = owner->used[class_index].head;
+    if (!pool || owner->exact) {
+        return NULL;
+    }
+    struct pool *spent = pool->free ? NULL : pool;
+    pool = spent ? spent->next : pool;
+    if (!is_ready(pool) || (spent && has_room(spent)) || must_look(owner)) {
+        return NULL;
+    }
+    if (spent) {
+        pass_on(owner, spent, pool);
+    }
+    return pop(pool);
+}
+
 void *owner_serve(struct owner *owner, unsigned class_index, size_t size)
 {
-    void *block = try_serve(owner, class_index, size);
+    void *block = serve_ready(owner, class_index);
+    if (LIKELY(block)) {
+        return block;
+    }
+    block = try_serve(owner, class_index, size);
     if (UNLIKELY(!block)) {
         atomic_fetch_add_explicit(&owner->heap->requests_failed, 1, memory_order_relaxed);
         errno = ENOMEM;
@@ -555,24 +601,6 @@ static void *serve_in_region(struct owner *owner, unsigned class_index, size_t s
     return block ? block : large_alloc(owner->heap, size, 1, NULL);
 }
 
-/* The common case of a pool that has just been used up: the next one on its list has a free block. NULL if it is not
- * that, or if it is time to look at the inbox and at what waits to be purged. Nearly hot: kept short. */
-static void *serve_from_next(struct owner *owner, size_t size)
-{
-    struct pool *spent = owner->direct[(size + 7) >> 3];
-    struct pool *pool = spent->next;
-    if (!pool || !pool->free || pool->unsettled || has_room(spent) || ++owner->since_tick >= TICK_TURNS ||
-        atomic_load_explicit(&owner->inbox, memory_order_relaxed)) {
-        return NULL;
-    }
-    spent->state = STATE_FULL;
-    atomic_store_explicit(&spent->fast, NULL, memory_order_relaxed);
-    pool->prev = NULL;
-    owner->used[pool->class_index].head = pool;
-    show(owner, pool, pool);
-    return pop(pool);
-}
-
 /* One of the first few requests of a class that has no pool; NULL if they were not so few, or no hole serves. */
 static void *serve_few(struct owner *owner, unsigned class_index, size_t size)
 {
@@ -584,14 +612,9 @@ static void *serve_few(struct owner *owner, unsigned class_index, size_t size)
     return large_try(heap, size);
 }
 
-void *owner_alloc_slow(struct owner *owner, size_t size)
+/* The slow twin's slow rest. */
+static __attribute__((noinline)) void *serve_slowly(struct owner *owner, size_t size)
 {
-    if (LIKELY(size <= DIRECT_MAX)) {
-        void *block = serve_from_next(owner, size);
-        if (LIKELY(block != NULL)) {
-            return block;
-        }
-    }
     if (owner == &owner_none) {
         return thread_alloc(cairn_heap_default(), size);
     }
@@ -609,6 +632,22 @@ void *owner_alloc_slow(struct owner *owner, size_t size)
     return holes_too ? serve_in_region(owner, class_index, size) : owner_serve(owner, class_index, size);
 }
 
+/* The common case is a pool that has just been used up and another on its list with a free block. All else, and once
+ * in a while what waits to be purged and the inbox, is for the slow rest. Nearly hot: kept short. */
+void *owner_alloc_slow(struct owner *owner, size_t size)
+{
+    if (UNLIKELY(size > DIRECT_MAX)) {
+        return serve_slowly(owner, size);
+    }
+    struct pool *spent = owner->direct[(size + 7) >> 3];
+    struct pool *pool = spent->next;
+    if (!is_ready(pool) || has_room(spent) || must_look(owner)) {
+        return serve_slowly(owner, size);
+    }
+    pass_on(owner, spent, pool);
+    return pop(pool);
+}
+
 /* ---- frees ---- */
 
 void owner_free_own(struct owner *owner, struct pool *pool, void *address)
@@ -623,7 +662,7 @@ void owner_free_own(struct owner *owner, struct pool *pool, void *address)
         exact_freed(owner->heap, pool->block_size);
     }
     if (pool->state == STATE_FULL) {
-        used_add(owner, pool, owner->heap->geometry.reuse_at_once);
+        used_add(owner, pool, owner->reuse_at_once);
         sweep_arm(owner, true);
     }
     if (emptied) {
@@ -728,36 +767,52 @@ void owner_free_live(struct owner *owner, struct pool *pool, void *address)
     errno = saved;
 }
 
-/* The common case of a block of one's own full pool. False if it is not that. Nearly hot: kept short. */
-static bool free_into_full(struct owner *owner, void *address)
+/* A full pool of an owner that is not exact has a free block again: back on its used list. Nearly hot: kept short. */
+static inline void refill(struct owner *owner, struct pool *pool)
 {
-    struct pool *pool = pagemap_get(address);
-    if (!pool || pool_owner(pool) != owner || pool->state != STATE_FULL || owner->exact || pool->unsettled ||
-        pool_block_start(pool, address) != address) {
-        return false;
+    struct pool_list *list = &owner->used[pool->class_index];
+    struct pool *head = list->head;
+    if (head && !owner->reuse_at_once) {
+        list_push_back(list, pool);
+    } else {
+        pool->prev = NULL;
+        pool->next = head;
+        *(head ? &head->prev : &list->tail) = pool;
+        list->head = pool;
+        show(owner, pool, pool);
     }
-    struct block *block = address;
-    block->next = NULL;
-    pool->free = block;
-    used_add(owner, pool, owner->heap->geometry.reuse_at_once);
+    pool->state = STATE_USED;
+    atomic_store_explicit(&pool->fast, owner, memory_order_relaxed);
     sweep_arm(owner, true);
-    if (cpu_decrement32(&pool->used)) {
-        pool_emptied(owner, pool);
-    }
-    return true;
 }
 
-void owner_free_slow(struct owner *owner, void *address)
+static __attribute__((noinline)) void free_slowly(struct owner *owner, void *address)
 {
-    if (!address || LIKELY(free_into_full(owner, address))) {
-        return;
-    }
     int saved = errno;
     struct pool *pool = pool_of_live("free", address, NULL);
     if (pool) {
         owner_free_live(owner, pool, address);
     }
     errno = saved;
+}
+
+/* The common case is a block of one's own full pool. Nearly hot: kept short. */
+void owner_free_slow(struct owner *owner, struct pool *pool, void *address)
+{
+    if (!pool || pool_owner(pool) != owner || pool->state != STATE_FULL || pool->unsettled || owner->exact ||
+        owner->common || pool_block_start(pool, address) != address) {
+        if (address) {
+            free_slowly(owner, address);
+        }
+        return;
+    }
+    struct block *block = address;
+    block->next = NULL;
+    pool->free = block;
+    refill(owner, pool);
+    if (UNLIKELY(cpu_decrement32(&pool->used))) {
+        pool_emptied(owner, pool);
+    }
 }
 
 /* ---- hand-over ---- */

@@ -23,9 +23,9 @@ extern struct owner owner_none;
 /* A pool with no free block, never on any list. */
 extern struct pool pool_empty;
 
-/* The slow twins. owner_alloc_slow returns NULL with errno ENOMEM. */
+/* The slow twins. owner_alloc_slow returns NULL with errno ENOMEM. `pool` is what the page map says of the block. */
 void *owner_alloc_slow(struct owner *owner, size_t size);
-void owner_free_slow(struct owner *owner, void *block);
+void owner_free_slow(struct owner *owner, struct pool *pool, void *block);
 
 /* What follows when the last block in use of a pool was freed, or, a misuse, one more than were in use. errno is
  * preserved. */
@@ -34,26 +34,34 @@ void owner_pool_emptied(struct owner *owner, struct pool *pool, void *block);
 /* The start of the block an address of a class pool lies in, NULL for the tail beyond the last block. */
 void *pool_block_start(const struct pool *pool, const void *address);
 
+/* A block for a request of at most DIRECT_MAX bytes that is ready; NULL: owner_alloc_slow() is to serve it. Hot path. */
+static inline void *owner_alloc_ready(struct owner *owner, size_t size)
+{
+    struct pool *pool = owner->direct[(size + 7) >> 3];
+    struct block *block = pool->free;
+    if (LIKELY(block != NULL)) {
+        pool->free = block->next;
+        cpu_increment32(&pool->used);
+        cpu_increment64(&pool->requests);
+    }
+    return block;
+}
+
 /* Hot path. */
 static inline void *owner_alloc(struct owner *owner, size_t size)
 {
     if (LIKELY(size <= DIRECT_MAX)) {
-        struct pool *pool = owner->direct[(size + 7) >> 3];
-        struct block *block = pool->free;
+        void *block = owner_alloc_ready(owner, size);
         if (LIKELY(block != NULL)) {
-            pool->free = block->next;
-            cpu_increment32(&pool->used);
-            cpu_increment64(&pool->requests);
             return block;
         }
     }
     return owner_alloc_slow(owner, size);
 }
 
-/* Hot path. */
-static inline void owner_free(struct owner *owner, void *address)
+/* The same as owner_free() for a block whose pool is known, NULL if it has none. Hot path. */
+static inline void owner_free_in(struct owner *owner, struct pool *pool, void *address)
 {
-    struct pool *pool = pagemap_get(address);
     if (LIKELY(pool != NULL && atomic_load_explicit(&pool->fast, memory_order_relaxed) == owner)) {
         struct block *block = address;
         struct block *newest = pool->free;
@@ -67,7 +75,13 @@ static inline void owner_free(struct owner *owner, void *address)
             return;
         }
     }
-    owner_free_slow(owner, address);
+    owner_free_slow(owner, pool, address);
+}
+
+/* Hot path. */
+static inline void owner_free(struct owner *owner, void *address)
+{
+    owner_free_in(owner, pagemap_get(address), address);
 }
 
 /* Adds to a counter that one thread at a time writes and any may read. */

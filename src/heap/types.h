@@ -147,6 +147,7 @@ struct owner {
     struct pool *direct[DIRECT_COUNT];
     cairn_heap *heap;
     bool exact;                               /* copy of the heap's option */
+    bool reuse_at_once;                       /* copy of the geometry's */
     bool common;                              /* the base owner of a shared heap: every use is under its lock */
     bool pools_only;                          /* its small blocks never come from holes */
     const struct owner_hooks *hooks;          /* NULL: none */
@@ -274,9 +275,15 @@ struct cairn_heap {
     size_t min_alignment;
     size_t limit;
     unsigned purge_delay_ms;
-    unsigned keep_percent;
+    unsigned keep_percent; /* the option's at first; grows to keep_most, see arena_cool; under the lock */
+    unsigned keep_most;
     cairn_fit fit;
+    cairn_huge huge_pages;
     unsigned keep_free_arenas; /* of each space, and as many segments */
+
+    bool huge_arenas; /* small pools' arenas lie on huge pages even by CAIRN_HUGE_AUTO; see arena_addresses */
+    char *huge_rest;  /* of the last piece of address space for them, what is not in use yet; under the lock */
+    char *huge_end;
 
     bool few_from_holes; /* the first few requests of each class are served from holes: a process that makes no more
                             touches no page for the class's pool */
@@ -304,7 +311,8 @@ struct cairn_heap {
     uint64_t flushed_asked[CAIRN_CLASSES_MAX];
     uint64_t flushed_remote_frees;
     size_t held_bytes, held_peak;
-    size_t warm_bytes; /* free slots that hold pages: the sum of free & dirty */
+    size_t warm_bytes;   /* free slots that hold pages: the sum of free & dirty */
+    size_t cooled_bytes; /* by arena_cool, since the heap was made or keep_percent grew */
     size_t arenas_created, arenas_released;
     struct hole_space holes; /* large blocks */
     uint64_t holes_due;      /* what holes_due() said last */

@@ -156,6 +156,63 @@ static void a_pool_taken_again_before_the_delay_keeps_its_pages(void **state)
     cairn_heap_destroy(heap);
 }
 
+/* Pools and large blocks by turns, each taking what the other has left: `rounds` times. */
+static void swing(cairn_heap *heap, unsigned rounds)
+{
+    enum { POOLS = 96 };
+    for (unsigned round = 0; round < rounds; round++) {
+        void **blocks = fill_pools(heap, POOLS);
+        for (size_t pool = 0; pool < POOLS; pool++) {
+            free_pool(heap, blocks, pool);
+        }
+        free(blocks);
+        void *large = cairn_alloc(heap, POOLS * POOL);
+        assert_non_null(large);
+        cairn_free(heap, large);
+    }
+}
+
+static cairn_heap *heap_that_keeps(unsigned percent)
+{
+    cairn_geometry geometry;
+    cairn_heap_options options = options_of_preset("cpython", &geometry);
+    options.single = true;
+    options.purge_delay_ms = 3600000;
+    options.keep_percent = percent;
+    cairn_heap *heap = heap_with_pools(&options);
+    assert_non_null(heap);
+    os_fake_reset();
+    return heap;
+}
+
+static void a_heap_that_cools_the_same_pages_again_and_again_keeps_up_to_twice_as_much(void **state)
+{
+    (void)state;
+    enum { LIVE = 512, SWING_PAGES = 96 * POOL };
+    cairn_heap *heap = heap_that_keeps(10);
+    void **blocks = fill_pools(heap, LIVE);
+    swing(heap, 4);
+    size_t first = stats_of(heap)->purged_bytes;
+    assert_true(first > SWING_PAGES); /* so much does not fit into the first bound */
+    swing(heap, 60);
+    size_t learned = stats_of(heap)->purged_bytes;
+    size_t live = stats_of(heap)->held_peak;
+    assert_true(learned - first < 3 * live); /* once the peak for each of two steps, and little in the last */
+    swing(heap, 20);
+    assert_int_equal(stats_of(heap)->purged_bytes, learned);
+    assert_true(stats_of(heap)->resident_bytes <= live + live / 5 + 21 * KIB(16));
+    heap_is_sound(heap);
+    free(blocks);
+    cairn_heap_destroy(heap);
+
+    heap = heap_that_keeps(0);
+    blocks = fill_pools(heap, LIVE);
+    swing(heap, 20);
+    assert_true(stats_of(heap)->purged_bytes >= 20 * SWING_PAGES);
+    free(blocks);
+    cairn_heap_destroy(heap);
+}
+
 static void a_refused_purge_keeps_the_pool_free_and_is_tried_again(void **state)
 {
     (void)state;
@@ -182,6 +239,7 @@ int main(void)
         cmocka_unit_test(with_delay_0_a_shortened_block_gives_its_tail_back),
         cmocka_unit_test(pages_are_kept_for_the_delay_and_purged_by_the_next_pool_that_moves),
         cmocka_unit_test(a_pool_taken_again_before_the_delay_keeps_its_pages),
+        cmocka_unit_test(a_heap_that_cools_the_same_pages_again_and_again_keeps_up_to_twice_as_much),
         cmocka_unit_test(a_refused_purge_keeps_the_pool_free_and_is_tried_again),
     };
     return cmocka_run_group_tests_name("purge", tests, NULL, NULL);

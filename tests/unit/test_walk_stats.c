@@ -229,7 +229,12 @@ static void resident_bytes_are_the_pages_touched(void **state)
 {
     (void)state;
     size_t page = os_page_size();
-    cairn_heap *heap = heap_of_preset("default", true);
+    cairn_geometry geometry;
+    cairn_heap_options options = options_of_preset("default", &geometry);
+    options.single = true;
+    options.huge = CAIRN_HUGE_NEVER; /* a huge page is resident as a whole */
+    cairn_heap *heap = cairn_heap_create(&options);
+    assert_non_null(heap);
     unsigned char *huge = cairn_alloc(heap, page * 2000);
     assert_non_null(huge);
     size_t before = stats_of(heap)->resident_bytes;
