@@ -48,7 +48,7 @@ CAIRN_API cairn_object *cairn_none(cairn_runtime *runtime) CAIRN_USE_RESULT;
  * int: whole numbers of any size
  *
  * Policy: -5 to 256 are made once and shared for the life of the runtime; the blocks of others are kept when they die.
- * Numbers of 64 bits are stored in the object; larger ones as digits to the base 2^64 behind it. Arithmetic whose
+ * Numbers of 63 bits are stored in the object; larger ones as digits to the base 2^64 behind it. Arithmetic whose
  * operands or result do not fit 64 bits needs a library built with GMP (CAIRN_WITH_GMP); without it, it is ERANGE.
  * (GMP takes memory for its own use from malloc, and ends the process if there is none.)
  * ------------------------------------------------------------------------------------------------------------ */
@@ -222,16 +222,21 @@ CAIRN_API bool cairn_tuple_contains(cairn_object *tuple, cairn_object *item);
 /* ---------------------------------------------------------------------------------------------------------------
  * list: objects in a row
  *
- * Policy: the items are a block of their own that grows by an eighth and a little (0, 4, 8, 16, 24, 32, 40, 52, 64,
- * ...) and shrinks when less than half of it is used; blocks of dead lists are kept.
+ * Policy: one or two items lie in the list itself; more are a block of their own that grows by an eighth and a little (4,
+ * 8, 16, 24, 32, 40, 52, 64, ...) and shrinks when less than half of it is used; blocks of dead lists are kept.
  * ------------------------------------------------------------------------------------------------------------ */
+
+#define CAIRN_LIST_INSIDE 2
 
 /* Struct for the inline functions. */
 typedef struct cairn_list {
     cairn_object object;
-    cairn_object **items;
+    cairn_object **items; /* `inside`, or a block */
     size_t size;
-    size_t room;
+    union {
+        size_t room; /* of a block: for how many items */
+        cairn_object *inside[CAIRN_LIST_INSIDE];
+    };
 } cairn_list;
 
 CAIRN_API const cairn_type *cairn_list_type(void); /* [any] */

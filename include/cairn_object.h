@@ -93,8 +93,9 @@ typedef void (*cairn_visit)(cairn_object *object, void *arg);
 enum {
     CAIRN_TYPE_UNTRACKED = 1, /* cairn_object_new() does not track: the user does, with cairn_object_track(), once the
                                  object is fit to be traversed or first holds a container */
-    CAIRN_TYPE_NO_ZERO = 2    /* cairn_object_new() leaves the bytes behind the header undefined; with `traverse` or
+    CAIRN_TYPE_NO_ZERO = 2,   /* cairn_object_new() leaves the bytes behind the header undefined; with `traverse` or
                                  references this wants CAIRN_TYPE_UNTRACKED, too */
+    CAIRN_TYPE_ROW_INSIDE = 4 /* the row lies in the object itself, see row_offset */
 };
 
 /* A type: a descriptor that the user fills in, static and constant, or made at run time. It must stay valid and
@@ -158,6 +159,13 @@ struct cairn_type {
     bool (*equal)(cairn_object *a, cairn_object *b);
 
     const void *user; /* the user's own */
+
+    /* A row of references of any length: all that `traverse` visits is a row, whose members may be NULL. Where the
+     * object has a member `cairn_object **`, its start, or with CAIRN_TYPE_ROW_INSIDE where in the object it begins; and
+     * where it has a member `size_t`, its length. The collector then reads the row itself and makes no call. The type
+     * has `traverse` all the same. Length at 0: there is none. */
+    uint32_t row_offset;
+    uint32_t row_length_offset;
 };
 
 /* Can objects of this type hold references? [any] */
@@ -266,7 +274,8 @@ typedef struct cairn_runtime_options {
     size_t struct_size; /* sizeof(cairn_runtime_options) */
     const cairn_heap_options
         *heap;                   /* of the heap that holds the objects; NULL: the defaults. `single` is understood: the
-                                       lock of the heap is the GIL */
+                                       lock of the heap is the GIL. Without a geometry size classes are 8 bytes apart
+                                       up to 512, see below for what is aligned how */
     bool deferred;               /* false: an object dies when its count reaches zero. true: it is queued then, and
                                        dies in a sweep */
     unsigned sweep_most;         /* deferred: most objects that die in one sweep */
@@ -279,6 +288,12 @@ typedef struct cairn_runtime_options {
     size_t cache_limit;          /* most bytes that dead objects kept for reuse may take, all kinds together */
     bool gil_optional;           /* true: the runtime is used by one thread only, or under a lock of the user's; there
                                        is no GIL and nothing checks for it */
+    bool hostile;                /* true: to find mistakes in the counts and traverse functions of types. A collection
+                                       of all generations runs wherever an automatic one may: before each container but
+                                       the first is made (with `collect_at_poll`, at each poll after one was made), as
+                                       long as the collector is enabled; in bounded mode one of generation 1 and a
+                                       step. Set for all runtimes of a process whose environment has
+                                       CAIRN_OBJECT_HOSTILE=1 */
 } cairn_runtime_options;
 
 #define CAIRN_SWEEP_MOST_DEFAULT 1000u
@@ -288,7 +303,7 @@ typedef struct cairn_runtime_options {
 #define CAIRN_RUNTIME_OPTIONS_INIT                                                                                     \
     {                                                                                                                  \
         sizeof(cairn_runtime_options), NULL, false, CAIRN_SWEEP_MOST_DEFAULT, false, {2000, 10, 10}, 0,                \
-            CAIRN_SWITCH_INTERVAL_DEFAULT_US, CAIRN_CACHE_LIMIT_DEFAULT, false                                         \
+            CAIRN_SWITCH_INTERVAL_DEFAULT_US, CAIRN_CACHE_LIMIT_DEFAULT, false, false                                  \
     }
 
 /* Creates a runtime; the calling thread holds its GIL on return. `options` may be NULL. The caller ends it with
@@ -367,6 +382,10 @@ CAIRN_API size_t cairn_object_trim(cairn_runtime *runtime);
  * Making objects, and memory for their parts
  * ------------------------------------------------------------------------------------------------------------ */
 
+/* Alignment of objects and of memory for their parts: as C wants it of their sizes. What has a size that is a multiple of
+ * 16 lies at a multiple of 16, everything else at a multiple of 8; with a geometry or `min_alignment` of 16 everything
+ * lies at multiples of 16. */
+
 /* A new object with count 1 and room for `items` items (0 unless the type has an item_size) behind its `size` bytes,
  * all zero behind the header; tracked if it is a container (but see the type's flags). NULL and ENOMEM if the heap's
  * limit or the system's memory is reached, after what is kept for reuse was freed; and for a container also after what
@@ -405,8 +424,9 @@ CAIRN_API void cairn_runtime_free(cairn_runtime *runtime, void *block);
  * [gil] */
 CAIRN_API size_t cairn_object_repr(cairn_object *object, char *text, size_t size);
 
-/* By the type's functions, or by identity. cairn_object_hash() returns 0, or EINVAL for an object that cannot be
- * hashed. [gil] */
+/* By the types' functions, or by identity. What is identical is equal; else a's type's `equal` is asked, and if that
+ * says no, or there is none, b's with b first, unless it is the same function: so either type may know the other.
+ * cairn_object_hash() returns 0, or EINVAL for an object that cannot be hashed. [gil] */
 CAIRN_API int cairn_object_hash(cairn_object *object, uint64_t *hash);
 CAIRN_API bool cairn_object_equal(cairn_object *a, cairn_object *b);
 
@@ -484,7 +504,9 @@ CAIRN_API void cairn_unraisable(cairn_runtime *runtime, const char *message, cai
 
 typedef struct cairn_weak cairn_weak;
 
-/* Called with the cleared weak reference and the context given with it. */
+/* Called with the cleared weak reference and the context given with it; not if the weak reference is garbage, too, when
+ * its referent is found to be: then it is cleared, and keeps its context until it dies, also if a finalizer brings it
+ * back. */
 typedef void (*cairn_weak_callback)(cairn_weak *weak, cairn_object *context);
 
 /* A weak reference is an object: struct for the inline functions, its members are Cairn's. */
@@ -621,7 +643,7 @@ CAIRN_API bool cairn_collector_is_enabled(const cairn_runtime *runtime);
 /* Generation 0 is collected when allocations of containers exceed deallocations by more than thresholds[0] since its
  * last collection; 1 with it when 0 has been collected more than thresholds[1] times since 1 was; 2 when 1 has been
  * more than thresholds[2] times and what has survived into 2 since its last collection is at least a quarter of what
- * survived that. In bounded mode 1 may come earlier, and 2 comes in steps, see cairn_collector_step().
+ * survived that. In bounded mode 0 and 1 may come earlier, and 2 comes in steps, see cairn_collector_step().
  * thresholds[0] 0: no automatic collections. `count` thresholds from the first on are set, 1 to 3.
  * EINVAL for another count. [gil] */
 CAIRN_API int cairn_collector_set_threshold(cairn_runtime *runtime, const unsigned *thresholds, size_t count);
@@ -707,8 +729,10 @@ CAIRN_API bool cairn_collector_visit_referrers(cairn_runtime *runtime, cairn_obj
                                                bool (*visitor)(cairn_object *referrer, void *arg), void *arg);
 
 /* Bounded mode. A collection of the oldest generation is spread over steps of at most the option step_us each, which
- * run at allocations of containers and in cairn_runtime_poll(), as many as keep it ahead of the garbage. Sets the time
- * (0: unbounded mode; a collection under way is dropped). [gil] */
+ * run at allocations of containers and in cairn_runtime_poll(), as many as keep it ahead of the garbage: what is garbage
+ * and not yet freed stays below a tenth of the tracked containers that live, and 100. One strongly connected piece of
+ * garbage of more than some 10,000 objects is found in a step of its own that takes longer, in proportion to its size;
+ * it dies in steps like any other: what dies when a step lets go of it may wait, as in deferred mode. Sets the time (0: unbounded mode; a collection under way is dropped). [gil] */
 CAIRN_API void cairn_collector_set_step(cairn_runtime *runtime, unsigned step_us);
 
 /* Does one step, starting a collection of the oldest generation if none is under way. Returns true when it came to its

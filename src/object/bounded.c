@@ -35,12 +35,17 @@
 #include <limits.h>
 
 enum {
-    GROWTH_PARTS = 32,  /* a cycle begins when generation 2 has grown by 1 part in so many since the last one began */
-    GROWTH_LEAST = 500, /* objects; a smaller growth is not worth a cycle */
-    BATCH_LEAST = 256,  /* objects of a batch, whatever the time */
-    OBJECT_NS = 100,    /* first guess of the time that detection takes for an object */
-    SUSPECT_NS = 150,   /* first guess of the time that a cycle takes for each suspect */
+    GROWTH_PARTS = 32,   /* a cycle begins when generation 2 has grown by 1 part in so many since the last one began */
+    GROWTH_LEAST = 32,   /* objects; a smaller growth is not worth a cycle */
+    YOUNG_PARTS = 100,   /* generation 0 has at most 1 object in so many */
+    YOUNG_LEAST = 32,    /* objects of generation 0, whatever there is */
+    BATCH_LEAST = 256,   /* objects of a batch, whatever the time */
+    OBJECT_NS = 100,     /* first guess of the time that detection takes for an object */
+    YOUNG_PART_NS = 500, /* for each microsecond of a step: what a collection of generation 1 may take */
+    SUSPECT_NS = 150,    /* first guess of the time that a cycle takes for each suspect */
+    ALLOCATIONS_BETWEEN = 8, /* a collection of young objects that took long and a step */
     ALLOCATIONS_MOST = 1000, /* from one step to the next */
+    OBJECTS_AT_A_TIME = 256, /* objects traversed between looks at the clock */
     SIDES_AT_A_TIME = 16,    /* side records between looks at the clock where a record costs little */
 };
 
@@ -51,11 +56,22 @@ struct step {
     struct bounded *bounded;
     uint64_t deadline;
     uint64_t code_ns; /* spent in finalizers and callbacks */
+    uint64_t looked;  /* objects traversed when the clock was looked at */
 };
 
 static bool time_is_up(const struct step *step)
 {
     return now_ns() - step->code_ns >= step->deadline;
+}
+
+/* The same where `work` objects have been traversed: it looks at the clock after so many. */
+static inline bool time_is_up_at(struct step *step, uint64_t work)
+{
+    if (work - step->looked < OBJECTS_AT_A_TIME) {
+        return false;
+    }
+    step->looked = work;
+    return time_is_up(step);
 }
 
 /* ---- walking over the side records ---- */
@@ -134,7 +150,7 @@ static inline void count_one(struct visits *visits, struct side *side, unsigned 
     }
 }
 
-static void visit_count(cairn_object *object, void *arg)
+static inline HOT void visit_count(cairn_object *object, void *arg)
 {
     visits_add(arg, object, true, count_one);
 }
@@ -144,6 +160,7 @@ static void count_word(struct bounded *bounded, struct visits *visits, struct si
     for (uint64_t bits = side->word[w].suspect; bits; bits &= bits - 1) {
         unsigned slot = w * 64 + (unsigned)__builtin_ctzll(bits);
         cairn_object *object = side_object(side, slot);
+        fetch_ahead(side, &side->word[w], slot);
         side->refs[slot] += (uint32_t)(object->count < REFS_MANY ? object->count : REFS_MANY);
         traverse(object, visit_count, visits);
         bounded->work++;
@@ -161,7 +178,7 @@ static bool count_some(struct step *step, struct visits *visits)
             if (side->word[w].suspect) {
                 visits_enter(visits, side);
                 count_word(bounded, visits, side, w);
-                if (time_is_up(step)) {
+                if (time_is_up_at(step, bounded->work)) {
                     return false;
                 }
             }
@@ -218,7 +235,7 @@ static inline void reach_one(struct visits *visits, struct side *side, unsigned 
     }
 }
 
-static void visit_reach(cairn_object *object, void *arg)
+static inline HOT void visit_reach(cairn_object *object, void *arg)
 {
     visits_add(arg, object, false, reach_one);
 }
@@ -235,13 +252,11 @@ static bool mark_side(struct step *step, struct visits *visits, struct side *sid
         while (word->doing) {
             unsigned slot = w * 64 + (unsigned)__builtin_ctzll(word->doing);
             word->doing &= word->doing - 1;
-            if (word->doing) {
-                __builtin_prefetch(side_object(side, w * 64 + (unsigned)__builtin_ctzll(word->doing)));
-            }
+            fetch_ahead(side, word, slot);
             traverse(side_object(side, slot), visit_reach, visits);
             step->bounded->work++;
         }
-        if (time_is_up(step)) {
+        if (time_is_up_at(step, step->bounded->work)) {
             return false;
         }
     }
@@ -374,6 +389,25 @@ static void fill(struct batch *batch, struct bounded *bounded, size_t most)
     }
 }
 
+/* A batch of all suspects there are. */
+static void fill_with_all(struct batch *batch, struct bounded *bounded)
+{
+    struct side **tail = &batch->set;
+    for (struct ring *at = bounded->todo.next; at != &bounded->todo; at = at->next) {
+        struct side *side = RING_SIDE(at, bounded_work);
+        for (unsigned w = 0; w < side->words; w++) {
+            struct side_word *word = &side->word[w];
+            word->candidate = word->suspect;
+            word->doing |= word->suspect;
+            batch->size += (size_t)__builtin_popcountll(word->suspect);
+        }
+        side->in_set = true;
+        *tail = side;
+        tail = &side->set;
+    }
+    *tail = NULL;
+}
+
 /* What a doomed object refers to may have been tried and found referred to by it alone. */
 static void visit_try_again(cairn_object *object, void *arg)
 {
@@ -398,7 +432,7 @@ static void doom(struct bounded *bounded, struct collection *c)
             struct side_word *word = &side->word[w];
             word->suspect &= ~word->candidate;
             word->doing |= word->candidate;
-            for (uint64_t bits = word->candidate; bits; bits &= bits - 1) {
+            for (uint64_t bits = bounded->last ? 0 : word->candidate; bits; bits &= bits - 1) {
                 traverse(side_object(side, w * 64 + (unsigned)__builtin_ctzll(bits)), visit_try_again, bounded);
             }
             word->candidate = 0;
@@ -418,8 +452,12 @@ static void verify(struct step *step, size_t most)
     struct batch batch = {.runtime = runtime};
     ring_init(&batch.work);
     uint64_t start = now_ns();
-    fill(&batch, bounded, most);
-    detect(runtime, batch.set, false);
+    if (bounded->last) {
+        fill_with_all(&batch, bounded);
+    } else {
+        fill(&batch, bounded, most);
+    }
+    detect(runtime, batch.set, batch.size, false);
     struct collection c = {.runtime = runtime, .generation = 2, .candidates = batch.size};
     ring_init(&c.garbage);
     collect_garbage_list(&c, batch.set);
@@ -457,10 +495,26 @@ static bool half_is_left(const struct step *step)
     return now_ns() - step->code_ns + (uint64_t)step->runtime->step_us * 500 < step->deadline;
 }
 
+enum { CLEARS_AT_A_TIME = 16 };
+
+/* What dies as doomed objects are cleared is queued, and dies here: otherwise one clear might end a whole piece. (In
+ * deferred mode its own sweeps see to that.) False: the time is up. */
+static bool sweep_dead(const struct step *step)
+{
+    cairn_runtime *runtime = step->runtime;
+    while (runtime->queued && !runtime->deferred && !runtime->sweeping) {
+        (void)cairn_runtime_sweep(runtime, CLEARS_AT_A_TIME);
+        if (time_is_up(step)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Clears the doomed objects of a word; any code may run. False: the time is up. */
 static bool clear_doomed(struct step *step, struct side *side)
 {
-    enum { CLEARS_AT_A_TIME = 16 };
+    object_queue_deaths(step->runtime, true);
     for (unsigned n = 0; n < CLEARS_AT_A_TIME; n++) {
         if (step->bounded->todo.next != &side->bounded_work) {
             break; /* it has gone */
@@ -474,13 +528,17 @@ static bool clear_doomed(struct step *step, struct side *side)
         side->word[w].doing &= ~bit;
         break_cycle(step->runtime, side_object(side, w * 64 + (unsigned)__builtin_ctzll(bit)));
     }
-    return !time_is_up(step);
+    object_queue_deaths(step->runtime, false);
+    return !time_is_up(step) && sweep_dead(step);
 }
 
 /* Clears doomed objects and verifies further batches, until the list is empty. */
 static bool verify_all(struct step *step)
 {
     struct bounded *bounded = step->bounded;
+    if (!sweep_dead(step)) {
+        return false;
+    }
     for (bool first = true; !ring_is_empty(&bounded->todo); first = false) {
         struct side *side = RING_SIDE(bounded->todo.next, bounded_work);
         const struct side_word *word = word_to_do(side);
@@ -512,7 +570,7 @@ static uint64_t growth_allowed(const cairn_runtime *runtime)
 /* What may be on its way to the old generation. */
 static uint64_t young_objects(const cairn_runtime *runtime)
 {
-    return (uint64_t)runtime->count[1] * runtime->threshold[0] + runtime->count[0];
+    return (uint64_t)runtime->count[1] * runtime->young_most + runtime->count[0];
 }
 
 static void forget_side(struct side *side)
@@ -684,6 +742,9 @@ void bounded_drop(cairn_runtime *runtime)
         forget(&runtime->fresh);
         bounded->phase = BOUNDED_IDLE;
         bounded->at = NULL;
+        if (runtime->queued) {
+            pending_set(runtime, PENDING_SWEEP);
+        }
     }
 }
 
@@ -716,7 +777,8 @@ static bool do_step(cairn_runtime *runtime)
 {
     uint64_t limit = (uint64_t)runtime->step_us * 1000;
     uint64_t start = now_ns();
-    struct step step = {.runtime = runtime, .bounded = &runtime->bounded, .deadline = start + limit};
+    struct step step = {
+        .runtime = runtime, .bounded = &runtime->bounded, .deadline = start + limit, .looked = runtime->bounded.work};
     runtime->bounded.steps++;
     bool done = work(&step);
     note_step(runtime, now_ns() - start - step.code_ns, limit);
@@ -739,6 +801,11 @@ static bool step_once(cairn_runtime *runtime)
     runtime->collecting = false;
     callbacks_sweep(runtime);
     return done;
+}
+
+void bounded_step_anyway(cairn_runtime *runtime)
+{
+    (void)step_once(runtime);
 }
 
 bool cairn_collector_step(cairn_runtime *runtime)
@@ -769,6 +836,11 @@ static unsigned allocations_to_step(const cairn_runtime *runtime)
 void bounded_step_due(cairn_runtime *runtime)
 {
     pending_clear(runtime, PENDING_STEP);
+    if (runtime->long_young) { /* not both in one pause */
+        runtime->step_at = runtime->count[0] + ALLOCATIONS_BETWEEN;
+        collector_set_alarm(runtime);
+        return;
+    }
     if (runtime->step_us && runtime->enabled && !runtime->collecting && runtime->bounded.phase != BOUNDED_IDLE) {
         (void)step_once(runtime);
     }
@@ -782,7 +854,28 @@ uint64_t bounded_doomed(const cairn_runtime *runtime, const struct side_word *wo
 
 bool bounded_wants_old(const cairn_runtime *runtime)
 {
-    return runtime->step_us && (uint64_t)runtime->count[1] * runtime->threshold[0] > growth_allowed(runtime);
+    uint64_t objects = (uint64_t)runtime->count[1] * runtime->young_most;
+    return runtime->step_us && (objects > growth_allowed(runtime) ||
+                                objects * runtime->young_ns > (uint64_t)runtime->step_us * YOUNG_PART_NS);
+}
+
+unsigned bounded_young_most(const cairn_runtime *runtime)
+{
+    unsigned most = runtime->threshold[0];
+    if (runtime->step_us && runtime->tracked / YOUNG_PARTS < most) {
+        size_t few = runtime->tracked / YOUNG_PARTS;
+        few = few > YOUNG_LEAST ? few : YOUNG_LEAST;
+        most = few < most ? (unsigned)few : most;
+    }
+    return most;
+}
+
+void bounded_note_young(cairn_runtime *runtime, size_t candidates, uint64_t nanoseconds)
+{
+    runtime->long_young = nanoseconds > (uint64_t)runtime->step_us * YOUNG_PART_NS / 2;
+    if (candidates >= BATCH_LEAST) {
+        runtime->young_ns = (runtime->young_ns * 3 + nanoseconds / candidates) / 4 + 1;
+    }
 }
 
 void bounded_schedule(cairn_runtime *runtime)

@@ -37,7 +37,7 @@ void cairn_cache_remove(cairn_cache *cache)
 bool cairn_cache_put(cairn_cache *cache, size_t bytes)
 {
     cairn_runtime *runtime = cache->runtime;
-    if (cache->bytes + bytes > cache->limit || runtime->cached_bytes + bytes > runtime->cache_limit || runtime->ended) {
+    if (cache->bytes + bytes > cache->limit || runtime->cached_bytes + bytes > runtime->cache_limit) {
         return false;
     }
     cache->count++;

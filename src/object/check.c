@@ -142,7 +142,16 @@ static bool subtract(cairn_object *object, void *arg)
     if (object->count > 0) {
         place.side->refs[place.slot] += (uint32_t)(object->count < REFS_MANY ? object->count : REFS_MANY);
     }
-    traverse(object, visit_subtract, arg);
+    const cairn_type *type = object->type;
+    for (uint32_t i = 0; i < type->reference_count; i++) {
+        cairn_object *reference = references_of(object, type)[i];
+        if (reference) {
+            visit_subtract(reference, arg);
+        }
+    }
+    if (type->traverse) { /* not the row, which the collector reads: they must not differ */
+        type->traverse(object, visit_subtract, arg);
+    }
     return true;
 }
 

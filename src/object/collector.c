@@ -27,6 +27,8 @@
 #include "object/visits.h"
 #include "os/os.h"
 
+enum { NEAR_MOST = 1 << 15 }; /* candidates of a set that the caches hold, about */
+
 uint64_t now_ns(void)
 {
     struct timespec now;
@@ -44,9 +46,14 @@ static inline void subtract_one(struct visits *visits, struct side *side, unsign
     }
 }
 
-static void visit_subtract(cairn_object *object, void *arg)
+static inline HOT void visit_subtract(cairn_object *object, void *arg)
 {
     visits_add(arg, object, true, subtract_one);
+}
+
+static inline HOT void visit_subtract_near(cairn_object *object, void *arg)
+{
+    visits_add_near(arg, object, subtract_one);
 }
 
 static inline void work_add(struct ring *work, struct side *side)
@@ -68,12 +75,17 @@ static inline void mark_one(struct visits *visits, struct side *side, unsigned s
     }
 }
 
-static void visit_mark(cairn_object *object, void *arg)
+static inline HOT void visit_mark(cairn_object *object, void *arg)
 {
     visits_add(arg, object, false, mark_one);
 }
 
-static void subtract(struct visits *visits, struct side *set)
+static inline HOT void visit_mark_near(cairn_object *object, void *arg)
+{
+    visits_add_near(arg, object, mark_one);
+}
+
+static inline HOT void subtract(struct visits *visits, struct side *set, cairn_visit visit)
 {
     for (struct side *side = set; side; side = side->set) {
         prefetch_side(side->set);
@@ -82,9 +94,10 @@ static void subtract(struct visits *visits, struct side *set)
             for (uint64_t bits = side->word[w].candidate; bits; bits &= bits - 1) {
                 unsigned slot = w * 64 + (unsigned)__builtin_ctzll(bits);
                 cairn_object *object = side_object(side, slot);
+                fetch_ahead(side, &side->word[w], slot);
                 int64_t count = object->count;
                 side->refs[slot] += LIKELY(count < REFS_MANY) ? (uint32_t)count : (uint32_t)REFS_MANY;
-                traverse(object, visit_subtract, visits);
+                traverse(object, visit, visits);
             }
         }
     }
@@ -153,10 +166,12 @@ struct marking {
     struct collection *legacy; /* not NULL: what is reached is uncollectable */
 };
 
-static void mark_one_object(struct visits *visits, struct side *side, unsigned slot, const struct marking *marking)
+static inline HOT void mark_one_object(struct visits *visits, struct side *side, unsigned slot, cairn_visit visit,
+                                       const struct marking *marking)
 {
     cairn_object *object = side_object(side, slot);
-    traverse(object, visit_mark, visits);
+    fetch_ahead(side, &side->word[slot / 64], slot);
+    traverse(object, visit, visits);
     if (UNLIKELY(object->type->untrack != NULL) && marking->untracks) {
         untrack_if_plain(side, slot, object);
     }
@@ -167,7 +182,8 @@ static void mark_one_object(struct visits *visits, struct side *side, unsigned s
 
 /* Traverses what is pending of a record, and what of it that leads to, as far as can be in order of address: the
  * processor fetches ahead. */
-static void mark_side(struct visits *visits, struct side *side, const struct marking *marking)
+static inline HOT void mark_side(struct visits *visits, struct side *side, cairn_visit visit,
+                                 const struct marking *marking)
 {
     visits_enter(visits, side);
     bool more = true;
@@ -179,7 +195,7 @@ static void mark_side(struct visits *visits, struct side *side, const struct mar
             while (word->pending) {
                 unsigned i = (unsigned)__builtin_ctzll(word->pending);
                 word->pending &= word->pending - 1;
-                mark_one_object(visits, side, w * 64 + i, marking);
+                mark_one_object(visits, side, w * 64 + i, visit, marking);
             }
         }
     }
@@ -198,14 +214,14 @@ static void stop_marking(struct visits *visits)
     visits_forget(visits);
 }
 
-static void mark(struct visits *visits, const struct marking *marking)
+static inline HOT void mark_with(struct visits *visits, cairn_visit visit, const struct marking *marking)
 {
     do {
         while (!ring_is_empty(&visits->work)) {
             struct side *side = RING_SIDE(visits->work.next, work);
             ring_remove(&side->work);
             prefetch_side(RING_SIDE(visits->work.next, work));
-            mark_side(visits, side, marking);
+            mark_side(visits, side, visit, marking);
             if (!visits->unreached && !marking->untracks) {
                 stop_marking(visits);
                 return;
@@ -215,18 +231,33 @@ static void mark(struct visits *visits, const struct marking *marking)
     } while (!ring_is_empty(&visits->work));
 }
 
-void detect(cairn_runtime *runtime, struct side *set, bool untracks)
+static __attribute__((noinline)) void mark(struct visits *visits, const struct marking *marking)
 {
+    mark_with(visits, visit_mark, marking);
+}
+
+static __attribute__((noinline)) void mark_near(struct visits *visits, const struct marking *marking)
+{
+    mark_with(visits, visit_mark_near, marking);
+}
+
+void detect(cairn_runtime *runtime, struct side *set, size_t size, bool untracks)
+{
+    bool near = size <= NEAR_MOST;
     struct visits visits;
     visits_init(&visits, runtime);
-    subtract(&visits, set);
+    if (near) {
+        subtract(&visits, set, visit_subtract_near);
+    } else {
+        subtract(&visits, set, visit_subtract);
+    }
     find_roots(&visits, set);
     untracks = untracks && runtime->untracks;
     if (!visits.unreached && !untracks) {
         stop_marking(&visits);
         return;
     }
-    mark(&visits, &(struct marking){.untracks = untracks});
+    (near ? mark_near : mark)(&visits, &(struct marking){.untracks = untracks});
 }
 
 /* ---- the set ---- */
@@ -557,7 +588,7 @@ static void detect_again(struct collection *c)
             before += (size_t)__builtin_popcountll(side->word[w].candidate);
         }
     }
-    detect(c->runtime, chain, false);
+    detect(c->runtime, chain, before, false);
     for (const struct side *side = chain; side; side = side->set) {
         for (unsigned w = 0; w < side->words; w++) {
             after += (size_t)__builtin_popcountll(side->word[w].candidate);
@@ -645,7 +676,7 @@ static void collect_now(struct collection *c)
     }
     ring_init(&c->garbage);
     choose_candidates(c);
-    detect(runtime, c->set, true);
+    detect(runtime, c->set, c->candidates, true);
     settle(c);
     finish_garbage(c, true);
     if (c->generation == CAIRN_GENERATIONS - 1) {
@@ -688,6 +719,9 @@ size_t collect(cairn_runtime *runtime, int generation)
     collect_now(&c);
     info.nanoseconds = now_ns() - start;
     note_stats(&c, info.nanoseconds);
+    if (generation < CAIRN_GENERATIONS - 1) {
+        bounded_note_young(runtime, c.candidates, info.nanoseconds - c.code_ns);
+    }
     info.stop = true;
     info.collected = c.unreachable;
     info.uncollectable = c.uncollectable;
@@ -722,9 +756,10 @@ void collector_set_alarm(cairn_runtime *runtime)
 {
     unsigned alarm = UINT_MAX;
     if (runtime->enabled && runtime->threshold[0]) {
-        alarm = runtime->threshold[0];
+        alarm = runtime->young_most = bounded_young_most(runtime);
     }
     runtime->alarm = runtime->step_at < alarm ? runtime->step_at : alarm;
+    runtime->alarm = runtime->hostile && runtime->enabled ? 0 : runtime->alarm;
 }
 
 void collector_due(cairn_runtime *runtime)
@@ -735,7 +770,8 @@ void collector_due(cairn_runtime *runtime)
     if (runtime->count[0] > runtime->step_at) {
         pending_set(runtime, PENDING_STEP);
     }
-    if (runtime->enabled && runtime->threshold[0] && runtime->count[0] > runtime->threshold[0]) {
+    bool due = runtime->threshold[0] && runtime->count[0] > runtime->young_most;
+    if (runtime->enabled && (due || runtime->hostile)) {
         pending_set(runtime, PENDING_COLLECT);
     }
     runtime->alarm = UINT_MAX;
@@ -746,17 +782,34 @@ static bool is_due(const cairn_runtime *runtime, int generation)
     if (generation == 1 && bounded_wants_old(runtime)) {
         return true;
     }
-    if (runtime->count[generation] <= runtime->threshold[generation]) {
+    unsigned most = generation == 0 ? runtime->young_most : runtime->threshold[generation];
+    if (runtime->count[generation] <= most) {
         return false;
     }
     return generation < 2 || runtime->long_lived_pending >= runtime->long_lived_total / 4;
 }
 
+/* The option hostile: everything that could be found is looked for. */
+static void collect_anyway(cairn_runtime *runtime)
+{
+    if (runtime->enabled && !runtime->collecting) {
+        (void)collect(runtime, runtime->step_us ? 1 : CAIRN_GENERATIONS - 1);
+        if (runtime->step_us) {
+            bounded_step_anyway(runtime);
+        }
+    }
+    collector_set_alarm(runtime);
+}
+
 void collect_due(cairn_runtime *runtime)
 {
     pending_clear(runtime, PENDING_COLLECT);
+    if (runtime->hostile) {
+        collect_anyway(runtime);
+        return;
+    }
     bool wanted = runtime->enabled && runtime->threshold[0] && !runtime->collecting;
-    if (wanted && runtime->count[0] > runtime->threshold[0]) {
+    if (wanted && runtime->count[0] > runtime->young_most) {
         for (int generation = runtime->step_us ? 1 : CAIRN_GENERATIONS - 1; generation >= 0; generation--) {
             if (is_due(runtime, generation)) {
                 (void)collect(runtime, generation);

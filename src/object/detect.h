@@ -28,8 +28,8 @@ struct collection {
 uint64_t now_ns(void);
 
 /* Takes from the candidates of a chain of side records those that something else refers to, and what these lead to.
- * With `untracks` those that say that they hold nothing are untracked. */
-void detect(cairn_runtime *runtime, struct side *set, bool untracks);
+ * `size`: how many candidates there are. With `untracks` those that say that they hold nothing are untracked. */
+void detect(cairn_runtime *runtime, struct side *set, size_t size, bool untracks);
 
 /* Steps 2 to 6 of a collection on c->garbage. `clear`: with step 6; otherwise c->garbage is what it is to be done to.
  * */

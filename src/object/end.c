@@ -48,10 +48,11 @@ static void finalize_all(cairn_runtime *runtime)
     bool deferred = runtime->deferred;
     owner_return_empty(runtime->containers);
     owner_return_empty(runtime->atoms);
-    runtime->deferred = runtime->sweeping = true;
+    runtime->sweeping = true;
+    object_set_deferred(runtime, true);
     (void)containers_visit(runtime, finalize_container, NULL);
     (void)atoms_visit(runtime, finalize_atom, NULL);
-    runtime->deferred = deferred;
+    object_set_deferred(runtime, deferred);
     runtime->sweeping = false;
     object_sweep_all(runtime);
 }
@@ -168,6 +169,7 @@ static void let_go(cairn_runtime *runtime, cairn_runtime_end *end)
     end->garbage = runtime->garbage_count;
     warn_of_garbage(runtime);
     runtime->ended = true;
+    runtime->cache_limit = 0; /* nothing is kept any more */
     cairn_collector_unfreeze(runtime);
     cairn_collector_garbage_clear(runtime);
     end->collected += collect_all(runtime);

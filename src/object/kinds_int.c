@@ -3,9 +3,9 @@
 
 /* kinds_int.c: ints: made, read, described, compared. Arithmetic is in kinds_int_math.c.
  *
- * Invariants: a value that fits 64 bits is stored in the object (digits 0); any other has digits to the base 2^64
- * behind the object, the last of which is not 0, and its sign in `value`. So a value has one form. -5 to 256 are
- * objects that the runtime shares, immortal, made when first asked for. Lock: the GIL. */
+ * Invariants: a value that fits 63 bits is stored in the object (small); any other has digits to the base 2^64 behind
+ * the object, the last of which is not 0. So a value has one form. -5 to 256 are objects that the runtime shares,
+ * immortal, made when first asked for. Lock: the GIL. */
 
 #include "object/kinds_int.h"
 
@@ -32,8 +32,7 @@ static cairn_object *make_small(struct kinds *kinds, int64_t value)
 {
     cairn_object *object = kinds_take(&kinds->ints, kinds->runtime, &kinds_int_type, 0);
     if (LIKELY(object != NULL)) {
-        kinds_int_of(object)->value = value;
-        kinds_int_of(object)->digits = 0;
+        kinds_int_set_value(kinds_int_of(object), value);
     }
     return object;
 }
@@ -51,13 +50,29 @@ static cairn_object *shared(struct kinds *kinds, int64_t value)
     return cairn_incref(*place);
 }
 
+/* A value that fits 64 bits, but not 63. */
+static cairn_object *make_wide(cairn_runtime *runtime, int64_t value)
+{
+    struct kinds_int *number = kinds_int_alloc(runtime, 1);
+    if (!number) {
+        return NULL;
+    }
+    kinds_int_set_digits(number, 1, value < 0);
+    *kinds_int_digits(number) = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    return &number->object;
+}
+
 cairn_object *cairn_int_new(cairn_runtime *runtime, int64_t value)
 {
     struct kinds *kinds = kinds_of(runtime);
     if (UNLIKELY(!kinds)) {
         return NULL;
     }
-    return is_shared(value) ? shared(kinds, value) : make_small(kinds, value);
+    if (is_shared(value)) {
+        return shared(kinds, value);
+    }
+    bool small = value >= KINDS_INT_SMALL_LEAST && value <= KINDS_INT_SMALL_MOST;
+    return LIKELY(small) ? make_small(kinds, value) : make_wide(runtime, value);
 }
 
 struct kinds_int *kinds_int_alloc(cairn_runtime *runtime, size_t count)
@@ -66,15 +81,14 @@ struct kinds_int *kinds_int_alloc(cairn_runtime *runtime, size_t count)
     if (!object) {
         return NULL;
     }
-    kinds_int_of(object)->value = 1;
-    kinds_int_of(object)->digits = count;
+    kinds_int_set_digits(kinds_int_of(object), count, false);
     return kinds_int_of(object);
 }
 
-/* Does a sign and one digit fit 64 bits with a sign? */
+/* Does a number of one digit fit 63 bits with a sign? */
 static bool fits(bool negative, uint64_t digit)
 {
-    return digit <= (uint64_t)INT64_MAX + negative;
+    return digit <= (uint64_t)KINDS_INT_SMALL_MOST + negative;
 }
 
 static int64_t with_sign(bool negative, uint64_t digit)
@@ -85,13 +99,12 @@ static int64_t with_sign(bool negative, uint64_t digit)
 cairn_object *kinds_int_finish(cairn_runtime *runtime, struct kinds_int *number, bool negative)
 {
     const uint64_t *digits = kinds_int_digits(number);
-    size_t count = number->digits;
+    size_t count = kinds_int_count(number);
     while (count && digits[count - 1] == 0) {
         count--;
     }
     if (count > 1 || (count == 1 && !fits(negative, digits[0]))) {
-        number->digits = count;
-        number->value = negative ? -1 : 1;
+        kinds_int_set_digits(number, count, negative);
         return &number->object;
     }
     cairn_object *small = cairn_int_new(runtime, count ? with_sign(negative, digits[0]) : 0);
@@ -112,7 +125,7 @@ cairn_object *cairn_int_from_digits(cairn_runtime *runtime, bool negative, const
         return NULL;
     }
     memcpy(kinds_int_digits(number), digits, count * sizeof *digits);
-    number->value = negative ? -1 : 1;
+    kinds_int_set_digits(number, count, negative);
     return &number->object;
 }
 
@@ -174,15 +187,32 @@ cairn_object *cairn_int_parse(cairn_runtime *runtime, const char *text, size_t s
 void kinds_number_get(cairn_object *object, struct kinds_number *parts)
 {
     struct kinds_int *number = kinds_int_of(object);
-    parts->negative = number->value < 0;
-    if (number->digits) {
+    if (!kinds_int_is_small(number)) {
+        parts->negative = kinds_int_negative(number);
         parts->digits = kinds_int_digits(number);
-        parts->count = number->digits;
+        parts->count = kinds_int_count(number);
     } else {
-        parts->small = parts->negative ? 0 - (uint64_t)number->value : (uint64_t)number->value;
+        int64_t value = kinds_int_value(number);
+        parts->negative = value < 0;
+        parts->small = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
         parts->digits = &parts->small;
         parts->count = parts->small != 0;
     }
+}
+
+bool kinds_int_fits(struct kinds_int *number, int64_t *value)
+{
+    if (LIKELY(kinds_int_is_small(number))) {
+        *value = kinds_int_value(number);
+        return true;
+    }
+    uint64_t digit = *kinds_int_digits(number);
+    bool negative = kinds_int_negative(number);
+    if (kinds_int_count(number) > 1 || digit > (uint64_t)INT64_MAX + negative) {
+        return false;
+    }
+    *value = with_sign(negative, digit);
+    return true;
 }
 
 int cairn_int_get(cairn_object *object, int64_t *value)
@@ -190,11 +220,9 @@ int cairn_int_get(cairn_object *object, int64_t *value)
     if (!kinds_is(object, &kinds_int_type, "int_get")) {
         return EINVAL;
     }
-    struct kinds_int *number = kinds_int_of(object);
-    if (number->digits) {
+    if (!kinds_int_fits(kinds_int_of(object), value)) {
         return runtime_error(kinds_runtime(object), ERANGE, "the int does not fit 64 bits");
     }
-    *value = number->value;
     return 0;
 }
 
@@ -203,8 +231,11 @@ int cairn_int_sign(cairn_object *object)
     if (!kinds_is(object, &kinds_int_type, "int_sign")) {
         return 0;
     }
-    int64_t value = kinds_int_of(object)->value;
-    return (value > 0) - (value < 0);
+    const struct kinds_int *number = kinds_int_of(object);
+    if (!kinds_int_is_small(number)) {
+        return kinds_int_negative(number) ? -1 : 1;
+    }
+    return (number->word > 0) - (number->word < 0);
 }
 
 size_t cairn_int_digits(cairn_object *object, uint64_t *digits, size_t room)
@@ -310,15 +341,16 @@ static bool int_equal(cairn_object *a, cairn_object *b)
         return false;
     }
     const struct kinds_int *x = kinds_int_of(a), *y = kinds_int_of(b);
-    return x->value == y->value && x->digits == y->digits &&
-           (x->digits == 0 || memcmp(x + 1, y + 1, x->digits * sizeof(uint64_t)) == 0);
+    return x->word == y->word &&
+           (kinds_int_is_small(x) || memcmp(x + 1, y + 1, kinds_int_count(x) * sizeof(uint64_t)) == 0);
 }
 
 static bool int_hash(cairn_object *self, uint64_t *hash)
 {
     struct kinds_int *number = kinds_int_of(self);
-    *hash = number->digits ? kinds_hash_digits(number->value < 0, kinds_int_digits(number), number->digits)
-                           : kinds_hash_int64(number->value);
+    *hash = kinds_int_is_small(number)
+                ? kinds_hash_int64(kinds_int_value(number))
+                : kinds_hash_digits(kinds_int_negative(number), kinds_int_digits(number), kinds_int_count(number));
     return true;
 }
 
@@ -377,7 +409,7 @@ static size_t int_repr(cairn_object *self, char *text, size_t size)
 static bool int_keep(cairn_runtime *runtime, cairn_object *dead)
 {
     struct kinds *kinds = runtime->kinds;
-    return kinds && kinds_int_of(dead)->digits == 0 && kinds_keep(&kinds->ints, runtime, dead);
+    return kinds && kinds_int_is_small(kinds_int_of(dead)) && kinds_keep(&kinds->ints, runtime, dead);
 }
 
 const cairn_type kinds_int_type = {.struct_size = sizeof(cairn_type),

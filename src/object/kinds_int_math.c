@@ -15,9 +15,10 @@ static bool are_ints(const cairn_object *a, const cairn_object *b, const char *c
     return kinds_is(a, &kinds_int_type, call) && kinds_is(b, &kinds_int_type, call);
 }
 
-static bool are_small(cairn_object *a, cairn_object *b)
+/* The values of both, if they fit 64 bits. */
+static bool both_fit(cairn_object *a, cairn_object *b, int64_t values[2])
 {
-    return kinds_int_of(a)->digits == 0 && kinds_int_of(b)->digits == 0;
+    return kinds_int_fits(kinds_int_of(a), &values[0]) && kinds_int_fits(kinds_int_of(b), &values[1]);
 }
 
 bool cairn_int_is_unbounded(void)
@@ -170,11 +171,11 @@ static cairn_object *big_divide(cairn_runtime *runtime, cairn_object *a, cairn_o
 
 cairn_object *cairn_int_add(cairn_runtime *runtime, cairn_object *a, cairn_object *b)
 {
-    int64_t sum;
+    int64_t sum, value[2];
     if (!are_ints(a, b, "int_add")) {
         return NULL;
     }
-    if (are_small(a, b) && !__builtin_add_overflow(kinds_int_of(a)->value, kinds_int_of(b)->value, &sum)) {
+    if (both_fit(a, b, value) && !__builtin_add_overflow(value[0], value[1], &sum)) {
         return cairn_int_new(runtime, sum);
     }
     return big_add(runtime, a, b, false);
@@ -182,11 +183,11 @@ cairn_object *cairn_int_add(cairn_runtime *runtime, cairn_object *a, cairn_objec
 
 cairn_object *cairn_int_subtract(cairn_runtime *runtime, cairn_object *a, cairn_object *b)
 {
-    int64_t difference;
+    int64_t difference, value[2];
     if (!are_ints(a, b, "int_subtract")) {
         return NULL;
     }
-    if (are_small(a, b) && !__builtin_sub_overflow(kinds_int_of(a)->value, kinds_int_of(b)->value, &difference)) {
+    if (both_fit(a, b, value) && !__builtin_sub_overflow(value[0], value[1], &difference)) {
         return cairn_int_new(runtime, difference);
     }
     return big_add(runtime, a, b, true);
@@ -194,11 +195,11 @@ cairn_object *cairn_int_subtract(cairn_runtime *runtime, cairn_object *a, cairn_
 
 cairn_object *cairn_int_multiply(cairn_runtime *runtime, cairn_object *a, cairn_object *b)
 {
-    int64_t product;
+    int64_t product, value[2];
     if (!are_ints(a, b, "int_multiply")) {
         return NULL;
     }
-    if (are_small(a, b) && !__builtin_mul_overflow(kinds_int_of(a)->value, kinds_int_of(b)->value, &product)) {
+    if (both_fit(a, b, value) && !__builtin_mul_overflow(value[0], value[1], &product)) {
         return cairn_int_new(runtime, product);
     }
     return big_multiply(runtime, a, b);
@@ -219,11 +220,12 @@ static cairn_object *int_divide(cairn_runtime *runtime, cairn_object *a, cairn_o
     if (cairn_int_sign(b) == 0) {
         return kinds_fail(runtime, EDOM, "division of an int by zero");
     }
-    int64_t value = kinds_int_of(a)->value, divisor = kinds_int_of(b)->value;
-    if (are_small(a, b) && !(value == INT64_MIN && divisor == -1)) {
-        return small_divide(runtime, value, divisor, modulo);
+    int64_t value[2];
+    bool fit = both_fit(a, b, value);
+    if (fit && !(value[0] == INT64_MIN && value[1] == -1)) {
+        return small_divide(runtime, value[0], value[1], modulo);
     }
-    if (modulo && are_small(a, b)) {
+    if (modulo && fit) {
         return cairn_int_new(runtime, 0);
     }
     return big_divide(runtime, a, b, modulo);

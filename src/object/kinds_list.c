@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * Copyright (c) 2026 The Cairn authors */
 
-/* kinds_list.c: lists. The items are a block of their own; see set_room() for its growth.
+/* kinds_list.c: lists. The items are a block of their own, see set_room() for its growth, or, up to CAIRN_LIST_INSIDE of
+ * them, in the list.
  *
- * Invariants: size <= room; items is NULL if room is 0; the first `size` items are not NULL. A list is tracked from
- * birth to death. What leaves it is given up last, when the list is whole. Lock: the GIL. */
+ * Invariants: size <= room; `items` leads to `inside` or to a block, which holds `room` items; the first `size` items
+ * are not NULL. A list is tracked from birth to death. What leaves it is given up last, when the list is whole. Lock: the
+ * GIL. */
 
 #include "object/kinds_state.h"
 
@@ -22,6 +24,32 @@ static bool is_list(const cairn_object *object, const char *call)
 
 /* ---- room ---- */
 
+static inline bool is_inside(const cairn_list *self)
+{
+    return self->items == self->inside;
+}
+
+static inline size_t room_of(const cairn_list *self)
+{
+    return is_inside(self) ? CAIRN_LIST_INSIDE : self->room;
+}
+
+static inline void set_empty(cairn_list *self)
+{
+    self->items = self->inside;
+    self->size = 0;
+}
+
+/* The items move into the list. */
+static void move_inside(cairn_list *self)
+{
+    cairn_object **block = self->items;
+    self->items = self->inside;
+    memcpy(self->inside, block, self->size * sizeof *block);
+    cairn_runtime_free(kinds_runtime(&self->object), block);
+}
+
+/* The room becomes `room`, which is enough for the items. */
 static bool resize_items(cairn_object *list, size_t room)
 {
     cairn_list *self = list_of(list);
@@ -30,15 +58,21 @@ static bool resize_items(cairn_object *list, size_t room)
         (void)runtime_error(runtime, ENOMEM, "a list is too long");
         return false;
     }
-    cairn_object **items = NULL;
-    if (room) {
-        size_t bytes = room * sizeof(cairn_object *);
-        items = self->items ? cairn_runtime_realloc(runtime, self->items, bytes) : cairn_runtime_alloc(runtime, bytes);
-        if (!items) {
-            return false;
+    bool inside = is_inside(self);
+    if (room <= CAIRN_LIST_INSIDE) {
+        if (!inside) {
+            move_inside(self);
         }
-    } else {
-        cairn_runtime_free(runtime, self->items);
+        return true;
+    }
+    size_t bytes = room * sizeof(cairn_object *);
+    cairn_object **items = inside ? cairn_runtime_alloc(runtime, bytes)
+                                  : cairn_runtime_realloc(runtime, self->items, bytes);
+    if (!items) {
+        return false;
+    }
+    if (inside) {
+        memcpy(items, self->inside, self->size * sizeof *items);
     }
     self->items = items;
     self->room = room;
@@ -49,11 +83,14 @@ static bool resize_items(cairn_object *list, size_t room)
  * that gets what it needs. */
 static size_t room_for(size_t old_size, size_t size)
 {
+    if (size <= 4) {
+        return size <= CAIRN_LIST_INSIDE ? CAIRN_LIST_INSIDE : 4;
+    }
     size_t room = (size + (size >> 3) + 6) & ~(size_t)3;
     if (size > old_size && size - old_size > room - size) {
         room = (size + 3) & ~(size_t)3;
     }
-    return size ? room : 0;
+    return room;
 }
 
 /* Sees to it that there is room for `size` items, and not for more than twice as many. A list that cannot shrink for
@@ -61,11 +98,11 @@ static size_t room_for(size_t old_size, size_t size)
 static bool set_room(cairn_object *list, size_t size)
 {
     const cairn_list *self = list_of(list);
-    if (size <= self->room && size >= self->room / 2) {
+    size_t room = room_of(self);
+    if (size <= room && (size >= room / 2 || room <= CAIRN_LIST_INSIDE)) {
         return true;
     }
-    bool shrinks = size <= self->room;
-    return resize_items(list, room_for(self->size, size)) || shrinks;
+    return resize_items(list, room_for(self->size, size)) || size <= room;
 }
 
 /* ---- made ---- */
@@ -78,8 +115,7 @@ cairn_object *cairn_list_new(cairn_runtime *runtime, cairn_object *const *items,
         return NULL;
     }
     cairn_list *self = list_of(list);
-    self->items = NULL;
-    self->size = self->room = 0;
+    set_empty(self);
     kinds_track(list);
     if (size) {
         if (!resize_items(list, size)) {
@@ -140,7 +176,7 @@ int cairn_list_append(cairn_object *list, cairn_object *item)
         return EINVAL;
     }
     cairn_list *self = list_of(list);
-    if (UNLIKELY(self->size == self->room) && !set_room(list, self->size + 1)) {
+    if (UNLIKELY(self->size == room_of(self)) && !set_room(list, self->size + 1)) {
         return ENOMEM;
     }
     self->items[self->size++] = cairn_incref(item);
@@ -252,6 +288,19 @@ int cairn_list_extend(cairn_object *list, cairn_object *items)
     return 0;
 }
 
+/* A list gets a row of items; one that fits into it is copied. */
+static void set_items(cairn_list *self, cairn_object **items, size_t size, size_t room)
+{
+    self->size = size;
+    if (room > CAIRN_LIST_INSIDE) {
+        self->items = items;
+        self->room = room;
+    } else {
+        self->items = self->inside;
+        memcpy(self->inside, items, size * sizeof *items);
+    }
+}
+
 /* Copies items without counting. */
 static void copy_row(cairn_object **to, size_t at, cairn_object *const *from, size_t first, size_t count)
 {
@@ -275,11 +324,13 @@ int cairn_list_replace(cairn_object *list, size_t from, size_t to, cairn_object 
     if (old_size > SIZE_MAX / sizeof(cairn_object *) - more) {
         return runtime_error(runtime, ENOMEM, "a list is too long");
     }
-    /* A new block of items, so that nothing has changed if there is no memory, and the list may replace itself. */
+    /* A new row of items, so that nothing has changed if there is no memory, and the list may replace itself. */
     size_t size = old_size - (to - from) + more;
     size_t room = room_for(old_size, size);
-    cairn_object **new_items = room ? cairn_runtime_alloc(runtime, room * sizeof(cairn_object *)) : NULL;
-    if (room && !new_items) {
+    bool fits_inside = room <= CAIRN_LIST_INSIDE, inside = is_inside(self);
+    cairn_object *fresh[CAIRN_LIST_INSIDE], *kept[CAIRN_LIST_INSIDE];
+    cairn_object **new_items = fits_inside ? fresh : cairn_runtime_alloc(runtime, room * sizeof(cairn_object *));
+    if (!new_items) {
         return ENOMEM;
     }
     cairn_object **old_items = self->items;
@@ -287,25 +338,33 @@ int cairn_list_replace(cairn_object *list, size_t from, size_t to, cairn_object 
     copy_row(new_items, 0, old_items, 0, from);
     copy_row(new_items, from, row, 0, more);
     copy_row(new_items, from + more, old_items, to, old_size - to);
-    self->items = new_items;
-    self->size = size;
-    self->room = room;
+    if (inside) {
+        old_items = memcpy(kept, self->inside, sizeof kept);
+    }
+    set_items(self, new_items, size, room);
     for (size_t i = from; i < to; i++) {
         cairn_decref(old_items[i]);
     }
-    cairn_runtime_free(runtime, old_items);
+    if (!inside) {
+        cairn_runtime_free(runtime, old_items);
+    }
     return 0;
 }
 
 static void list_clear(cairn_object *list)
 {
     cairn_list *self = list_of(list);
+    cairn_object *kept[CAIRN_LIST_INSIDE];
     cairn_object **items = self->items;
     size_t size = self->size;
-    self->items = NULL;
-    self->size = self->room = 0;
-    if (items) {
-        kinds_decref_all(items, size);
+    bool inside = is_inside(self);
+    if (inside) { /* others may put new items there */
+        memcpy(kept, self->inside, sizeof kept);
+        items = kept;
+    }
+    set_empty(self);
+    kinds_decref_all(items, size);
+    if (!inside) {
         cairn_runtime_free(kinds_runtime(list), items);
     }
 }
@@ -411,6 +470,8 @@ const cairn_type kinds_list_type = {.struct_size = sizeof(cairn_type),
                                     .name = "list",
                                     .size = sizeof(cairn_list),
                                     .traverse = list_traverse,
+                                    .row_offset = offsetof(cairn_list, items),
+                                    .row_length_offset = offsetof(cairn_list, size),
                                     .clear = list_clear,
                                     .keep = list_keep,
                                     .repr = list_repr,

@@ -141,7 +141,7 @@ enum filter { ALL, THOSE_IN, THOSE_NOT_IN };
 static int add_filtered(cairn_object *to, cairn_object *from, enum filter filter, cairn_object *other)
 {
     cairn_position position = CAIRN_POSITION_INIT;
-    cairn_object *key;
+    cairn_object *key = NULL;
     int error = 0;
     while (!error && !(error = cairn_hashset_next(from, &position, &key))) {
         uint64_t hash = kinds_entry_hash(kinds_map_of(from)->table, position.index - 1);
@@ -243,7 +243,7 @@ static size_t set_repr(cairn_object *self, char *text, size_t size)
         return out.length;
     }
     cairn_position position = CAIRN_POSITION_INIT;
-    cairn_object *key;
+    cairn_object *key = NULL;
     kinds_text_word(&out, again ? "{..." : "{");
     for (bool first = true; !again && !cairn_hashset_next(self, &position, &key); first = false) {
         kinds_text_word(&out, first ? "" : ", ");

@@ -212,13 +212,7 @@ void kinds_leave(const struct kinds_frame *frame)
 
 bool cairn_kinds_equal(cairn_object *a, cairn_object *b)
 {
-    if (a == b) {
-        return true;
-    }
-    if (a->type->equal && a->type->equal(a, b)) {
-        return true;
-    }
-    return b->type->equal && b->type->equal != a->type->equal && b->type->equal(b, a);
+    return cairn_object_equal(a, b);
 }
 
 bool kinds_no_hash(cairn_object *self, uint64_t *hash)

@@ -58,6 +58,9 @@ struct kinds {
     cairn_object *shared_chars[KINDS_CHARS];
 };
 
+extern const cairn_type kinds_int_type, kinds_float_type, kinds_str_type, kinds_bytes_type, kinds_tuple_type,
+    kinds_list_type, kinds_dict_type, kinds_set_type, kinds_class_type;
+
 /* Makes the state; NULL and ENOMEM. */
 struct kinds *kinds_start(cairn_runtime *runtime);
 
@@ -96,7 +99,7 @@ static inline bool kinds_cache_put(struct kinds_free *list, cairn_runtime *runti
 {
     cairn_cache *cache = list->cache;
     size_t bytes = list->bytes, kept = runtime->cached_bytes + bytes;
-    if (UNLIKELY(!bytes || cache->bytes + bytes > cache->limit || kept > runtime->cache_limit || runtime->ended)) {
+    if (UNLIKELY(!bytes || cache->bytes + bytes > cache->limit || kept > runtime->cache_limit)) {
         return false;
     }
     cache->count++;
@@ -117,6 +120,19 @@ static inline void kinds_cache_take(const struct kinds_free *list, cairn_runtime
     runtime->cached_bytes -= list->bytes;
 }
 
+/* What cairn_object_reuse() does, for a type without weak references. */
+static inline cairn_object *kinds_reuse(cairn_runtime *runtime, const cairn_type *type, cairn_object *kept)
+{
+    if (type != &kinds_int_type && type != &kinds_float_type) {
+        before_container(runtime);
+        count_container(runtime);
+    }
+    runtime->objects_made++;
+    kept->count = 1;
+    kept->type = type;
+    return kept;
+}
+
 /* A new object of a kind with a free list, contents undefined, not tracked. */
 static inline cairn_object *kinds_take(struct kinds_free *list, cairn_runtime *runtime, const cairn_type *type,
                                        size_t items)
@@ -128,7 +144,7 @@ static inline cairn_object *kinds_take(struct kinds_free *list, cairn_runtime *r
     }
     list->first = *(void **)(void *)(object + 1);
     kinds_cache_take(list, runtime, true);
-    return cairn_object_reuse(runtime, type, object);
+    return kinds_reuse(runtime, type, object);
 }
 
 /* Keeps a dead object; false if the cache is full. */
@@ -241,9 +257,6 @@ bool kinds_enter(struct kinds_frame *frame, const cairn_object *object, bool *ag
 void kinds_leave(const struct kinds_frame *frame);
 
 /* ---- between the kinds ---- */
-
-extern const cairn_type kinds_int_type, kinds_float_type, kinds_str_type, kinds_bytes_type, kinds_tuple_type,
-    kinds_list_type, kinds_dict_type, kinds_set_type, kinds_class_type;
 
 /* int: sign and digits, whatever the size. `small` is room for the one digit of a small one. */
 struct kinds_number {

@@ -123,7 +123,7 @@ static void free_block(struct pool *pool, cairn_object *object)
 {
     object->type = &dead_type;
     if (LIKELY(pool_is_class(pool))) {
-        owner_free(pool_owner(pool), object);
+        owner_free_in(pool_owner(pool), pool, object);
         return;
     }
     struct side *side = large_side(object);
@@ -142,22 +142,6 @@ size_t cairn_object_usable_size(const cairn_object *object)
 
 /* ---- birth ---- */
 
-/* Counts an allocation of a container, after a collection that was due. */
-static inline void count_container(cairn_runtime *runtime)
-{
-    if (UNLIKELY(++runtime->count[0] > runtime->alarm)) {
-        collector_due(runtime);
-    }
-}
-
-static inline void before_container(cairn_runtime *runtime)
-{
-    uint32_t pending = atomic_load_explicit(&runtime->pending, memory_order_relaxed);
-    if (UNLIKELY(pending & PENDING_MEMORY) && !runtime->collect_at_poll) {
-        runtime_do_pending(runtime);
-    }
-}
-
 /* Looked for in debug builds only. */
 static __attribute__((unused)) bool type_is_good(const cairn_runtime *runtime, const cairn_type *type, const char *call)
 {
@@ -168,7 +152,25 @@ static __attribute__((unused)) bool type_is_good(const cairn_runtime *runtime, c
     return !fault && gil_check(runtime, call);
 }
 
-static cairn_object *make(cairn_runtime *runtime, const cairn_type *type, size_t items, size_t *size)
+/* A block that the owner's head pool does not have ready. */
+static __attribute__((noinline)) cairn_object *take_slow(cairn_runtime *runtime, const cairn_type *type, size_t items,
+                                                         size_t size, bool container)
+{
+    cairn_object *object = NULL;
+    if (type->free_list_most && items < FREE_LIST_ITEMS) {
+        object = free_list_take(runtime, type, items);
+    }
+    if (!object && size == SIZE_MAX) {
+        (void)runtime_error(runtime, ENOMEM, "too many items");
+        return NULL;
+    }
+    object = object ? object : try_take(runtime, size, container);
+    return object ? object : take_hard(runtime, size, container);
+}
+
+/* A block, counted as an object. */
+static inline __attribute__((always_inline)) cairn_object *make(cairn_runtime *runtime, const cairn_type *type,
+                                                                size_t items, size_t *size)
 {
     if (!DEBUG_HOLDS(type_is_good(runtime, type, "object_new"))) {
         return NULL;
@@ -179,20 +181,13 @@ static cairn_object *make(cairn_runtime *runtime, const cairn_type *type, size_t
     }
     *size = size_of(type, items);
     cairn_object *object = NULL;
-    if (type->free_list_most && items < FREE_LIST_ITEMS) {
-        object = free_list_take(runtime, type, items);
+    if (LIKELY(*size <= DIRECT_MAX && !type->free_list_most)) {
+        object = owner_alloc_ready(container ? runtime->containers : runtime->atoms, *size);
     }
-    if (LIKELY(!object)) {
-        if (UNLIKELY(*size == SIZE_MAX)) {
-            (void)runtime_error(runtime, ENOMEM, "too many items");
+    if (UNLIKELY(!object)) {
+        object = take_slow(runtime, type, items, *size, container);
+        if (!object) {
             return NULL;
-        }
-        object = try_take(runtime, *size, container);
-        if (UNLIKELY(!object)) {
-            object = take_hard(runtime, *size, container);
-            if (!object) {
-                return NULL;
-            }
         }
     }
     runtime->objects_made++;
@@ -303,21 +298,24 @@ static bool last_words(cairn_runtime *runtime, cairn_object *object, const cairn
     return false;
 }
 
-static void drop_references(cairn_object *object, const cairn_type *type)
+static inline void drop_references(cairn_object *object, const cairn_type *type)
 {
-    cairn_object **references = references_of(object, type);
     if (type->dealloc) {
         type->dealloc(object);
     } else if (type->clear) {
         type->clear(object);
     }
-    for (uint32_t i = 0; i < type->reference_count; i++) {
-        cairn_clear(&references[i]);
+    if (type->reference_count) {
+        cairn_object **at = references_of(object, type), **end = at + type->reference_count;
+        for (; at < end; at++) {
+            cairn_clear(at);
+        }
     }
 }
 
 /* The block of an object whose last word is said. */
-static void dispose(cairn_runtime *runtime, struct pool *pool, cairn_object *object, const cairn_type *type)
+static inline __attribute__((always_inline)) void dispose(cairn_runtime *runtime, struct pool *pool,
+                                                          cairn_object *object, const cairn_type *type)
 {
     runtime->objects_died++;
     if (type->keep && type->keep(runtime, object)) {
@@ -328,6 +326,11 @@ static void dispose(cairn_runtime *runtime, struct pool *pool, cairn_object *obj
         return;
     }
     free_block(pool, object);
+}
+
+static __attribute__((noinline)) void escaped(cairn_object *object)
+{
+    cairn_object_report(CAIRN_FAULT_ESCAPED, "dealloc", object, "a dealloc function gave a reference away");
 }
 
 /* Ends an object whose count is zero. `was_tracked`: it was, before it was queued. */
@@ -360,7 +363,7 @@ static void die(cairn_runtime *runtime, struct pool *pool, cairn_object *object,
     }
     drop_references(object, type);
     if (UNLIKELY(object->count != 0)) {
-        cairn_object_report(CAIRN_FAULT_ESCAPED, "dealloc", object, "a dealloc function gave a reference away");
+        escaped(object);
         return;
     }
     dispose(runtime, pool, object, type);
@@ -401,35 +404,99 @@ static void enqueue(cairn_runtime *runtime, struct pool *pool, cairn_object *obj
         runtime->queue_first = object;
     }
     runtime->queue_last = object;
-    if (++runtime->queued > runtime->sweep_most) {
+    if (++runtime->queued > runtime->sweep_most && runtime->deferred) {
         pending_set(runtime, PENDING_SWEEP);
     }
+}
+
+/* Until the outermost death has ended, or the next sweep. */
+static __attribute__((noinline)) void die_later(cairn_runtime *runtime, struct pool *pool, cairn_object *object)
+{
+    if (runtime->depth_most == 0) {
+        enqueue(runtime, pool, object);
+    } else {
+        object->count = queue_link(runtime->trash, hide(pool, object));
+        runtime->trash = object;
+    }
+}
+
+static inline void death_ends(cairn_runtime *runtime)
+{
+    if (--runtime->depth == 0 && UNLIKELY(runtime->trash != NULL)) {
+        empty_trash(runtime);
+    }
+}
+
+static __attribute__((noinline)) void die_at_depth(cairn_runtime *runtime, struct pool *pool, cairn_object *object)
+{
+    runtime->depth++;
+    die(runtime, pool, object, false);
+    death_ends(runtime);
+}
+
+/* Ends a container in a pool, whose type has no word in the death of its objects. */
+static __attribute__((noinline)) void die_quietly(cairn_runtime *runtime, struct pool *pool, cairn_object *object,
+                                                  const cairn_type *type)
+{
+    struct place place = place_in(*pool_side(pool), object);
+    untrack(&place);
+    runtime->depth++;
+    runtime->count[0] -= runtime->count[0] != 0;
+    drop_references(object, type);
+    if (LIKELY(object->count == 0)) {
+        dispose(runtime, pool, object, type);
+    } else {
+        escaped(object);
+    }
+    death_ends(runtime);
+}
+
+/* Has an object of this type no word in its death? */
+static inline bool dies_quietly(const cairn_type *type)
+{
+    return !((uintptr_t)type->finalize | (uintptr_t)type->finalize_legacy | type->weak_offset);
+}
+
+/* Is there nothing to be done in the death of an object of this type, which is no container? */
+static inline bool is_plain(const cairn_type *type)
+{
+    return !((uintptr_t)type->dealloc | (uintptr_t)type->clear | (uintptr_t)type->traverse | type->reference_count);
 }
 
 void cairn_object_dealloc(cairn_object *object)
 {
     struct pool *pool = pagemap_get(object);
-    cairn_runtime *runtime = pool_runtime(pool);
+    const struct owner *owner = LIKELY(pool != NULL) ? pool_owner(pool) : NULL;
+    cairn_runtime *runtime = LIKELY(owner != NULL) ? owner->runtime : NULL;
     if (UNLIKELY(!runtime)) {
         cairn_object_report(CAIRN_FAULT_DEAD, "decref", object, "an object that is in no runtime cannot die");
         return;
     }
     CHECK_GIL(runtime, "decref");
-    if (UNLIKELY(runtime->deferred)) {
-        enqueue(runtime, pool, object);
-    } else if (UNLIKELY(runtime->depth >= DEPTH_MOST)) {
-        object->count = queue_link(runtime->trash, hide(pool, object));
-        runtime->trash = object;
+    const cairn_type *type = object->type;
+    if (UNLIKELY(runtime->depth >= runtime->depth_most)) {
+        die_later(runtime, pool, object);
+    } else if (LIKELY(dies_quietly(type) && owner == runtime->containers)) {
+        die_quietly(runtime, pool, object, type);
+    } else if (LIKELY(dies_quietly(type) && is_plain(type))) {
+        dispose(runtime, pool, object, type);
     } else {
-        runtime->depth++;
-        die(runtime, pool, object, false);
-        if (--runtime->depth == 0 && runtime->trash) {
-            empty_trash(runtime);
-        }
+        die_at_depth(runtime, pool, object);
     }
 }
 
-/* ---- deferred mode ---- */
+/* ---- deaths that wait: in deferred mode, and while the collector breaks up large pieces ---- */
+
+static void set_depth_most(cairn_runtime *runtime)
+{
+    runtime->depth_most = runtime->deferred || runtime->queueing ? 0 : DEPTH_MOST;
+}
+
+void object_queue_deaths(cairn_runtime *runtime, bool begin)
+{
+    runtime->queueing += begin ? 1 : -1;
+    set_depth_most(runtime);
+}
 
 size_t cairn_runtime_sweep(cairn_runtime *runtime, size_t most)
 {
@@ -438,6 +505,7 @@ size_t cairn_runtime_sweep(cairn_runtime *runtime, size_t most)
         return runtime->queued;
     }
     runtime->sweeping = true;
+    object_queue_deaths(runtime, true);
     for (size_t left = most ? most : runtime->sweep_most; left && runtime->queued; left--) {
         cairn_object *object = runtime->queue_first;
         runtime->queue_first = queue_next(object);
@@ -452,8 +520,9 @@ size_t cairn_runtime_sweep(cairn_runtime *runtime, size_t most)
             empty_trash(runtime);
         }
     }
+    object_queue_deaths(runtime, false);
     runtime->sweeping = false;
-    if (runtime->queued <= runtime->sweep_most) {
+    if (runtime->queued <= (runtime->deferred ? runtime->sweep_most : 0)) {
         pending_clear(runtime, PENDING_SWEEP);
     }
     return runtime->queued;
@@ -466,10 +535,16 @@ void object_sweep_all(cairn_runtime *runtime)
     }
 }
 
+void object_set_deferred(cairn_runtime *runtime, bool deferred)
+{
+    runtime->deferred = deferred;
+    set_depth_most(runtime);
+}
+
 void cairn_runtime_set_deferred(cairn_runtime *runtime, bool deferred)
 {
     CHECK_GIL(runtime, "runtime_set_deferred");
-    runtime->deferred = deferred;
+    object_set_deferred(runtime, deferred);
     if (!deferred) {
         object_sweep_all(runtime);
     }
@@ -601,6 +676,15 @@ const char *cairn_type_error(const cairn_type *type)
     if (type->traverse && !type->clear && !type->dealloc) {
         return "a type has traverse, but neither clear nor dealloc: what it refers to would never be given up";
     }
+    if (type->row_length_offset &&
+        (!type->traverse || type->row_length_offset < sizeof(cairn_object) ||
+         type->row_length_offset + sizeof(size_t) > type->size || type->row_length_offset % sizeof(size_t) ||
+         type->row_offset < sizeof(cairn_object) || type->row_offset > type->size ||
+         type->row_offset % sizeof(void *) ||
+         (!(type->flags & CAIRN_TYPE_ROW_INSIDE) && type->row_offset + sizeof(void *) > type->size))) {
+        return "a type's row or its length lies outside of its objects, or at no multiple of a pointer's size, or the "
+               "type has no traverse";
+    }
     if ((type->flags & CAIRN_TYPE_NO_ZERO) && cairn_type_is_container(type) && !(type->flags & CAIRN_TYPE_UNTRACKED)) {
         return "a type of containers has CAIRN_TYPE_NO_ZERO without CAIRN_TYPE_UNTRACKED";
     }
@@ -632,7 +716,9 @@ int cairn_object_hash(cairn_object *object, uint64_t *hash)
 
 bool cairn_object_equal(cairn_object *a, cairn_object *b)
 {
-    return a == b || (a->type->equal && a->type->equal(a, b));
+    bool (*ours)(cairn_object *, cairn_object *) = a->type->equal,
+                                              (*theirs)(cairn_object *, cairn_object *) = b->type->equal;
+    return a == b || (ours && ours(a, b)) || (theirs && theirs != ours && theirs(b, a));
 }
 
 void cairn_object_visit_referents(cairn_object *object, cairn_visit visit, void *arg)

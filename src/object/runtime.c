@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "heap/large.h"
@@ -59,9 +60,16 @@ static bool options_valid(const cairn_runtime_options *options)
            (!options->heap || options->heap->struct_size == sizeof(cairn_heap_options));
 }
 
+static bool process_is_hostile(void)
+{
+    const char *text = getenv("CAIRN_OBJECT_HOSTILE");
+    return text && strcmp(text, "1") == 0;
+}
+
 static void set_options(cairn_runtime *runtime, const cairn_runtime_options *options)
 {
-    runtime->deferred = options->deferred;
+    runtime->hostile = options->hostile || process_is_hostile();
+    object_set_deferred(runtime, options->deferred);
     runtime->sweep_most = options->sweep_most;
     runtime->collect_at_poll = options->collect_at_poll;
     memcpy(runtime->threshold, options->thresholds, sizeof runtime->threshold);
@@ -104,6 +112,16 @@ static cairn_runtime *make_in(cairn_heap *heap, const cairn_runtime_options *opt
     return runtime;
 }
 
+/* Objects and their parts are rows of pointers and numbers of 8 bytes, so classes 8 bytes apart fit them best. What
+ * has to lie at multiples of 16 has a size that is one, too, and so have the blocks of its class. */
+static const cairn_geometry object_geometry = {
+    .arena_size = 1 << 20,
+    .pool_size = 16 << 10,
+    .alignment = 8,
+    .small_limit = 512,
+    .medium_limit = 16 << 10,
+};
+
 cairn_runtime *cairn_runtime_create(const cairn_runtime_options *options)
 {
     static const cairn_runtime_options defaults = CAIRN_RUNTIME_OPTIONS_INIT;
@@ -117,6 +135,9 @@ cairn_runtime *cairn_runtime_create(const cairn_runtime_options *options)
     }
     cairn_heap_options heap_options = options->heap ? *options->heap : heap_defaults;
     heap_options.single = true;
+    if (!heap_options.geometry) {
+        heap_options.geometry = &object_geometry;
+    }
     if (!heap_options.name) {
         heap_options.name = "runtime";
     }
@@ -156,6 +177,7 @@ void runtime_do_pending(cairn_runtime *runtime)
     if (pending & PENDING_SWEEP) {
         (void)cairn_runtime_sweep(runtime, 0);
     }
+    runtime->long_young = false;
     if (pending & PENDING_COLLECT) {
         collect_due(runtime);
     }

@@ -146,13 +146,16 @@ struct bounded {
 struct cairn_runtime {
     _Atomic(uint32_t) pending; /* must be first: cairn_runtime_poll() reads it */
     uint32_t depth;            /* deaths under way */
+    int queueing;              /* see object_queue_deaths() */
+    uint32_t depth_most;       /* with so many the next one waits; 0: all wait */
     struct owner *containers;
     struct owner *atoms;
     uint64_t objects_made, objects_died;
     unsigned count[CAIRN_GENERATIONS];
     unsigned alarm; /* value of count[0] beyond which something is due */
     unsigned threshold[CAIRN_GENERATIONS];
-    bool enabled, collecting, deferred, collect_at_poll, sweeping, ended;
+    unsigned young_most; /* objects of generation 0 before it is collected: the threshold, in bounded mode maybe less */
+    bool enabled, collecting, deferred, collect_at_poll, sweeping, ended, hostile;
     bool legacy;   /* a type with finalize_legacy has been seen */
     bool untracks; /* a type with untrack has been seen */
     cairn_heap *heap;
@@ -177,8 +180,10 @@ struct cairn_runtime {
     size_t side_bytes;
     struct side *spare_sides[SIDE_SIZES]; /* by size, chained through `set` */
     struct bounded bounded;
-    unsigned step_us; /* 0: unbounded mode */
-    unsigned step_at; /* value of count[0] at which the next step is due */
+    unsigned step_us;  /* 0: unbounded mode */
+    uint64_t young_ns; /* that young collections took of late for each object, about */
+    bool long_young;   /* one has just run and taken long: the step that is due waits */
+    unsigned step_at;  /* value of count[0] at which the next step is due */
     cairn_step_stats step_stats;
     cairn_finalizer *finalizers; /* newest first */
     cairn_unraisable_hook unraisable;
@@ -192,6 +197,18 @@ struct cairn_runtime {
 };
 
 _Static_assert(offsetof(cairn_runtime, pending) == 0, "cairn_runtime_poll() reads it");
+
+/* Does what is pending but for the GIL. runtime.c */
+void runtime_do_pending(cairn_runtime *runtime);
+
+/* So many containers have been made that something is due, or may be. collector.c */
+void collector_due(cairn_runtime *runtime);
+
+/* From begin to end deaths are queued. Nests. object.c */
+void object_queue_deaths(cairn_runtime *runtime, bool begin);
+
+/* Deaths wait from now on, or do not. object.c */
+void object_set_deferred(cairn_runtime *runtime, bool deferred);
 
 /* ---- rings ---- */
 
@@ -334,16 +351,18 @@ static inline void untrack(const struct place *place)
     struct side_word *word = place->word;
     uint64_t keep = ~place->bit;
     place->side->runtime->tracked -= (word->tracked & place->bit) != 0;
-    if (UNLIKELY(word->suspect & place->bit)) {
-        place->side->refs[place->slot] = 0;
+    if (UNLIKELY((word->candidate | word->pending | word->suspect | word->doing) & place->bit)) {
+        if (word->suspect & place->bit) {
+            place->side->refs[place->slot] = 0;
+        }
+        word->candidate &= keep;
+        word->pending &= keep;
+        word->suspect &= keep;
+        word->doing &= keep;
     }
     word->tracked &= keep;
     word->low &= keep;
     word->high &= keep;
-    word->candidate &= keep;
-    word->pending &= keep;
-    word->suspect &= keep;
-    word->doing &= keep;
 }
 
 /* ---- dead objects in queues ---- */
@@ -363,6 +382,25 @@ static inline bool queue_was_tracked(const cairn_object *object)
     return (uintptr_t)(-(object->count + 1)) & 1;
 }
 
+/* ---- birth ---- */
+
+/* What is due is done before a container is made. */
+static inline void before_container(cairn_runtime *runtime)
+{
+    uint32_t pending = atomic_load_explicit(&runtime->pending, memory_order_relaxed);
+    if (UNLIKELY(pending & PENDING_MEMORY) && !runtime->collect_at_poll) {
+        runtime_do_pending(runtime);
+    }
+}
+
+/* Counts the allocation of a container. */
+static inline void count_container(cairn_runtime *runtime)
+{
+    if (UNLIKELY(++runtime->count[0] > runtime->alarm)) {
+        collector_due(runtime);
+    }
+}
+
 /* ---- references ---- */
 
 static inline cairn_object **references_of(cairn_object *object, const cairn_type *type)
@@ -370,17 +408,39 @@ static inline cairn_object **references_of(cairn_object *object, const cairn_typ
     return (cairn_object **)(void *)((char *)object + type->reference_offset);
 }
 
-/* Visits all references of an object. */
-static inline void traverse(cairn_object *object, cairn_visit visit, void *arg)
+static inline cairn_object **row_start(cairn_object *object, const cairn_type *type)
+{
+    void *at = (char *)object + type->row_offset;
+    return type->flags & CAIRN_TYPE_ROW_INSIDE ? (cairn_object **)at : *(cairn_object ***)at;
+}
+
+static inline size_t row_length(const cairn_object *object, const cairn_type *type)
+{
+    return *(const size_t *)(const void *)((const char *)object + type->row_length_offset);
+}
+
+/* Visits all references of an object. Hot path, where `visit` is a constant: calls to it are inlined. */
+static inline __attribute__((always_inline)) void traverse(cairn_object *object, cairn_visit visit, void *arg)
 {
     const cairn_type *type = object->type;
-    cairn_object **references = references_of(object, type);
-    for (uint32_t i = 0; i < type->reference_count; i++) {
-        if (references[i]) {
-            visit(references[i], arg);
-        }
+    uint32_t count = type->reference_count;
+    if (count) {
+        cairn_object **references = references_of(object, type);
+        do {
+            if (*references) {
+                visit(*references, arg);
+            }
+            references++;
+        } while (--count);
     }
-    if (type->traverse) {
+    if (type->row_length_offset) {
+        size_t length = row_length(object, type);
+        for (cairn_object **at = row_start(object, type); length; at++, length--) {
+            if (*at) {
+                visit(*at, arg);
+            }
+        }
+    } else if (type->traverse) {
         type->traverse(object, visit, arg);
     }
 }
@@ -405,9 +465,6 @@ static inline void pending_clear(cairn_runtime *runtime, uint32_t bits)
 /* Sets the runtime's error text and errno; returns the errno value. runtime.c */
 int runtime_error(cairn_runtime *runtime, int error, const char *text);
 
-/* Does what is pending but for the GIL. runtime.c */
-void runtime_do_pending(cairn_runtime *runtime);
-
 /* Frees what is kept for reuse. cache.c */
 void caches_empty(cairn_runtime *runtime);
 bool free_list_keep(cairn_runtime *runtime, cairn_object *dead, const cairn_type *type, size_t usable);
@@ -427,7 +484,6 @@ extern const cairn_type dead_type;
 
 /* Deaths. object.c */
 void object_sweep_all(cairn_runtime *runtime);
-void collector_due(cairn_runtime *runtime);
 bool containers_visit(cairn_runtime *runtime, bool (*visitor)(cairn_object *object, void *arg), void *arg);
 bool containers_visit_unsorted(cairn_runtime *runtime, bool (*visitor)(cairn_object *object, void *arg), void *arg);
 bool atoms_visit(cairn_runtime *runtime, bool (*visitor)(cairn_object *object, void *arg), void *arg);
@@ -457,10 +513,14 @@ void collect_due(cairn_runtime *runtime);
 
 /* Bounded mode. bounded.c */
 void bounded_step_due(cairn_runtime *runtime);
+void bounded_step_anyway(cairn_runtime *runtime); /* of a cycle that is begun for it if there is none */
 void bounded_note_growth(cairn_runtime *runtime);
 void bounded_schedule(cairn_runtime *runtime);
 uint64_t bounded_doomed(const cairn_runtime *runtime, const struct side_word *word); /* proved dead, not yet gone */
-/* Is what waits in generation 1 more than the old generation may grow by? Then it is collected early. */
+/* Is what waits in generation 1 more than the old generation may grow by, or than a step can deal with? Then it is
+ * collected early. */
+void bounded_note_young(cairn_runtime *runtime, size_t candidates, uint64_t nanoseconds);
+unsigned bounded_young_most(const cairn_runtime *runtime);
 bool bounded_wants_old(const cairn_runtime *runtime);
 void bounded_disturbed(cairn_runtime *runtime);
 void collector_set_alarm(cairn_runtime *runtime);

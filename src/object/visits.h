@@ -11,12 +11,18 @@
  * structure was built in one go. And it is dealt with at once, so that marking has done with a pool before it turns to
  * the next.
  *
- * What is queued is not done: visits_flush() before the results count. */
+ * What is queued is not done: visits_flush() before the results count.
+ *
+ * A small set, as that of a young collection, lies in the caches: there the queue would cost more than it saves, and
+ * each reference is dealt with at once (visits_add_near). */
 
 #ifndef CAIRN_OBJECT_VISITS_H
 #define CAIRN_OBJECT_VISITS_H
 
 #include "object/detect.h"
+
+/* Where a visitor is to be known when it is compiled. */
+#define HOT __attribute__((always_inline))
 
 enum { VISITS = 32, STAGE = 5 }; /* queue; references between one stage and the next */
 
@@ -159,6 +165,36 @@ static inline __attribute__((always_inline)) void visits_add(struct visits *visi
     visits->queued = 4 * STAGE;
     prefetch_entry(object);
     visits_advance(visits, counts, finish);
+}
+
+/* A reference, without the queue. */
+static inline __attribute__((always_inline)) void visits_add_near(struct visits *visits, cairn_object *object,
+                                                                  visit_finish *finish)
+{
+    struct side *side = visits->side;
+    if (UNLIKELY((uintptr_t)object - (uintptr_t)visits->base >= visits->bytes)) {
+        side = side_at(visits->runtime, object);
+        if (!side) {
+            return;
+        }
+    }
+    finish(visits, side, side_slot(side, object));
+}
+
+/* Fetches what will be read of objects that follow in the pool, if they are tracked: the object itself, and, some later,
+ * the row of references that it leads to. */
+static inline HOT void fetch_ahead(const struct side *side, const struct side_word *word, unsigned slot)
+{
+    enum { OBJECTS = 24, ROWS = 12 };
+    unsigned i = slot % 64 + ROWS;
+    __builtin_prefetch(side_object(side, slot + OBJECTS));
+    if (i < 64 && (word->tracked >> i & 1)) {
+        cairn_object *object = side_object(side, slot + ROWS);
+        const cairn_type *type = object->type;
+        if (type->row_length_offset) {
+            __builtin_prefetch(row_start(object, type));
+        }
+    }
 }
 
 static inline void visits_forget(struct visits *visits)

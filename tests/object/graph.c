@@ -786,9 +786,10 @@ static void compare(struct graph *graph)
     graph->tally.checks++;
 }
 
+/* Deaths that wait: all in deferred mode, and in bounded mode those that pieces of garbage lead to. */
 static void settle(struct graph *graph)
 {
-    while (graph->deferred && cairn_runtime_sweep(graph->runtime, 0) > 0) {
+    while (cairn_runtime_sweep(graph->runtime, 0) > 0) {
     }
 }
 

@@ -16,7 +16,8 @@ enum {
     MODEL = 200000, /* objects of the model */
     WINDOW = 4000,  /* cycles alive at a time */
     CYCLE = 5,      /* objects of a cycle */
-    LIVE = MODEL + WINDOW * CYCLE
+    LIVE = MODEL + WINDOW * CYCLE,
+    SMALL_MOST = 100 /* objects */
 };
 
 struct part {
@@ -147,6 +148,21 @@ static void even_if_most_of_what_lives_is_renewed_all_the_time(void **state)
     bounded("a large window", true, MODEL / 10, WINDOW * 8);
 }
 
+/* Where a tenth is few objects, the bound has a constant beside it. */
+static void in_a_small_heap_too(void **state)
+{
+    (void)state;
+    const size_t models[] = {500, 2000, 8000, 30000};
+    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+        cairn_step_stats stats;
+        size_t window = models[i] / 40, live = models[i] + window * CYCLE;
+        size_t most = run(CAIRN_STEP_DEFAULT_US, true, models[i], window, test_scaled(40000) + 2 * window, &stats);
+        printf("a small heap: at most %zu beside %zu (%.1f%%); %llu cycles\n", most, live,
+               100.0 * (double)most / (double)live, (unsigned long long)stats.cycles);
+        assert_true(most <= live / 10 + SMALL_MOST);
+    }
+}
+
 /* The bound says something: a collector that waits until a quarter is new has more. */
 static void unbounded_mode_has_more(void **state)
 {
@@ -165,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(floating_garbage_is_at_most_a_tenth),
         cmocka_unit_test(even_if_most_of_what_lives_is_renewed_all_the_time),
+        cmocka_unit_test(in_a_small_heap_too),
         cmocka_unit_test(unbounded_mode_has_more),
     };
     return cmocka_run_group_tests_name("floating garbage in bounded mode", tests, NULL, NULL);

@@ -87,7 +87,7 @@ static void the_dead_objects_block_is_the_next_objects(void **state)
 {
     (void)state;
     assert_true(address(4, "1000 was at") == address(1, "x -> "));
-    assert_ends(4, "kept for reuse: ", "1 x int, 32 bytes");
+    assert_ends(4, "kept for reuse: ", "1 x int, 24 bytes");
     assert_ends(5, "z -> 2000 at ", ", count 1");
     assert_true(address(5, "z -> ") == address(1, "x -> "));
     for (size_t i = 0; i < line_count; i++) { /* nothing is kept behind step 5 */

@@ -166,10 +166,65 @@ static void rows_are_equal_item_by_item(void **state)
 
 /* ---- lists ---- */
 
+static void append_int(cairn_object *list, int value)
+{
+    cairn_object *number = new_int(value);
+    assert_int_equal(cairn_list_append(list, number), 0);
+    cairn_decref(number);
+}
+
+static size_t room_of(const cairn_list *list)
+{
+    return list->items == list->inside ? CAIRN_LIST_INSIDE : list->room;
+}
+
+/* Rows of 0 to 6 items, each part of them replaced by each of 0 to 6, the list's own among them. */
+static void lists_move_in_and_out_of_themselves(void **state)
+{
+    (void)state;
+    for (int n = 0; n < 7 * 7 * 7 * 7; n++) {
+        size_t size = (size_t)(n % 7), from = (size_t)(n / 7 % 7), to = (size_t)(n / 49 % 7), more = (size_t)(n / 343);
+        cairn_object *list = cairn_list_new(runtime, NULL, 0), *items = cairn_list_new(runtime, NULL, 0);
+        int expected[20], row[20];
+        size_t count = 0;
+        for (size_t i = 0; i < size; i++) {
+            row[i] = 1000 + (int)i;
+            append_int(list, row[i]);
+        }
+        for (size_t i = 0; i < more; i++) {
+            append_int(items, 2000 + (int)i);
+        }
+        to = to < size ? to : size;
+        from = from < to ? from : to;
+        bool own = more == 6;
+        for (size_t i = 0; i < from; i++) {
+            expected[count++] = row[i];
+        }
+        for (size_t i = 0; i < (own ? size : more); i++) {
+            expected[count++] = own ? row[i] : 2000 + (int)i;
+        }
+        for (size_t i = to; i < size; i++) {
+            expected[count++] = row[i];
+        }
+        assert_int_equal(cairn_list_replace(list, from, to, own ? list : items), 0);
+        assert_int_equal(cairn_list_size(list), count);
+        for (size_t i = 0; i < count; i++) {
+            int64_t value;
+            assert_int_equal(cairn_int_get(cairn_list_at(list, i), &value), 0);
+            assert_int_equal(value, expected[i]);
+        }
+        const cairn_list *view = (const cairn_list *)(void *)list;
+        assert_int_equal(view->items == view->inside, count <= CAIRN_LIST_INSIDE);
+        cairn_decref(list);
+        cairn_decref(items);
+    }
+    assert_int_equal(cairn_runtime_check(runtime, stderr), 0);
+}
+
 static void lists_grow_ahead_of_need_and_shrink(void **state)
 {
     (void)state;
-    const size_t rooms[] = {0, 4, 8, 16, 24, 32, 40, 52, 64, 76, 92, 108, 128};
+    const size_t rooms[] = {CAIRN_LIST_INSIDE, 4, 8, 16, 24, 32, 40, 52, 64, 76, 92, 108, 128};
     cairn_object *list = cairn_list_new(runtime, NULL, 0), *none = cairn_none(runtime);
     size_t step = 0;
     const cairn_list *view = (const cairn_list *)(void *)list;
@@ -178,13 +233,13 @@ static void lists_grow_ahead_of_need_and_shrink(void **state)
             step++;
         }
         assert_int_equal(cairn_list_append(list, none), 0);
-        assert_int_equal(view->room, rooms[step]);
+        assert_int_equal(room_of(view), rooms[step]);
     }
     while (view->size) {
         cairn_decref(cairn_list_pop(list, SIZE_MAX));
-        assert_true(view->room <= (view->size < 4 ? 8 : view->size * 2 + 1));
+        assert_true(room_of(view) <= (view->size < 4 ? 8 : view->size * 2 + 1));
     }
-    assert_int_equal(view->room, 0);
+    assert_int_equal(room_of(view), CAIRN_LIST_INSIDE);
     cairn_decref(list);
 }
 
@@ -381,6 +436,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(tuples_of_atoms_are_untracked_by_a_collection, test_runtime_start,
                                         test_runtime_end),
         cmocka_unit_test_setup_teardown(rows_are_equal_item_by_item, test_runtime_start, test_runtime_end),
+        cmocka_unit_test_setup_teardown(lists_move_in_and_out_of_themselves, test_runtime_start, test_runtime_end),
         cmocka_unit_test_setup_teardown(lists_grow_ahead_of_need_and_shrink, test_runtime_start, test_runtime_end),
         cmocka_unit_test_setup_teardown(lists_are_changed_in_place, test_runtime_start, test_runtime_end),
         cmocka_unit_test_setup_teardown(a_dead_list_is_the_next_list, test_runtime_start, test_runtime_end),

@@ -63,7 +63,7 @@ static void a_dead_int_is_the_next_int(void **state)
     cairn_decref(a);
     const cairn_cache *cache = cache_named("int");
     assert_int_equal(cache->count, 1);
-    assert_int_equal(cache->bytes, 32);
+    assert_int_equal(cache->bytes, 24);
     cairn_object *b = cairn_int_new(runtime, 2000);
     assert_true(address_of(b) == address);
     assert_int_equal(cache->count, 0);
