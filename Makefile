@@ -7,7 +7,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
 
-.PHONY: all build demo test test-quick test-policies test-cpython bench install analyze format clean help
+.PHONY: all build demo test test-quick test-policies test-cpython bench wheel install analyze format clean help
 
 all: ## set up this machine for building, then build the libraries and the command (the default)
 	@scripts/setup build
@@ -34,15 +34,18 @@ test-policies: ## unit, model and program tests under every fit and geometry, wi
 	@scripts/setup build test
 	@BUILD=$(BUILD) scripts/test policies
 
-test-cpython: ## CPython's whole test-suite on Cairn and on stock Python, module by module; long
+test-cpython: ## CPython's whole test-suite on Cairn and on stock Python (GC=snapshot: with the snapshot collector); long
 	@scripts/setup build test
 	@$(MAKE) --no-print-directory build
-	@$(PYTHON) tests/cpython/run.py --build $(BUILD)
+	@$(PYTHON) tests/cpython/run.py --build $(BUILD) $(if $(GC),--gc $(GC))
 
-bench: ## programs on Cairn, glibc, mimalloc, jemalloc, tcmalloc-minimal and tbbmalloc
+bench: ## programs on Cairn and the allocators Debian packages, into docs/benchmarks.md; half an hour and more
 	@scripts/setup build bench
 	@$(MAKE) --no-print-directory build
-	@$(PYTHON) bench/run.py --build $(BUILD)
+	@$(PYTHON) bench/run.py --build $(BUILD) --markdown docs/benchmarks.md
+
+wheel: build ## the Python package, from what is built, into BUILD/dist
+	@CAIRN_BUILD=$(BUILD) $(PYTHON) -m pip wheel --quiet --no-deps --no-index --wheel-dir $(BUILD)/dist .
 
 install: ## install to PREFIX (default /usr/local), below DESTDIR if set
 	@cmake --preset release -B $(BUILD) --log-level=WARNING -DCMAKE_INSTALL_PREFIX=$(PREFIX)

@@ -13,6 +13,7 @@ install(TARGETS cairn-shared cairn-static EXPORT cairn-targets
 install(TARGETS cairn-preload cairn-record LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/cairn)
 install(TARGETS cairn RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES include/cairn.h include/cairn_handle.h include/cairn_object.h include/cairn_kinds.h
+              include/cairn_python.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 foreach(section IN ITEMS 1 3)
@@ -49,5 +50,9 @@ else()
 endif()
 cairn_pkgconfig_dir(cairn_pc_libdir "${CMAKE_INSTALL_LIBDIR}")
 cairn_pkgconfig_dir(cairn_pc_includedir "${CMAKE_INSTALL_INCLUDEDIR}")
+set(cairn_pc_private "")
+if(CAIRN_WITH_GMP)
+  set(cairn_pc_private " -lgmp")
+endif()
 configure_file(cmake/cairn.pc.in ${PROJECT_BINARY_DIR}/cmake/cairn.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/cmake/cairn.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

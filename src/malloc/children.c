@@ -8,6 +8,9 @@
  * it out (a child, also one of vfork, has another process id) and its environment still has what children_leave()
  * left. Of the exec functions these are the three that programs which start other programs use.
  *
+ * A snapshot of Python's heap that is under way ends before exec, for the program that follows would be left with a
+ * child it does not know.
+ *
  * The environment is changed in place: nothing is allocated, and libc's `environ` stays the array it was. State is
  * written in the constructor and only read afterwards. */
 
@@ -24,6 +27,7 @@
 
 #include "cairn.h"
 #include "os/os.h"
+#include "python/snapshot.h"
 
 #define VARIABLE "LD_PRELOAD="
 #define SWITCH "CAIRN_CHILDREN="
@@ -155,6 +159,7 @@ static int exec_path(const char *path, char *const argv[], char *const environme
 static int exec_with(int (*call)(const char *, char *const[], char *const[]), const char *program, char *const argv[],
                      char *const environment[])
 {
+    snapshot_leave();
     if (!stays(environment)) {
         return call(program, argv, environment);
     }

@@ -18,6 +18,7 @@
 #include "cairn.h"
 #include "malloc/leak_check.h"
 #include "malloc/process.h"
+#include "python/trace.h"
 
 enum { GUARD_SECONDS = 5 };
 
@@ -60,6 +61,7 @@ static void guard(int status)
 
 static _Noreturn void end(int status)
 {
+    trace_close();
     if (report_due()) {
         guard(status);
         report_collect();

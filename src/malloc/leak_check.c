@@ -34,7 +34,7 @@
 #include "heap/options.h"
 #include "heap/pagemap.h"
 #include "malloc/process.h"
-#include "malloc/report_file.h"
+#include "observe/report_file.h"
 #include "observe/call_sites.h"
 #include "observe/leaks.h"
 #include "observe/print.h"

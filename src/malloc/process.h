@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 /* Notes how the process was started, for reports: "ls", "python3 app.py", "python3 -m http.server". */
@@ -24,6 +25,9 @@ struct process_memory {
 };
 void process_memory(struct process_memory *memory);
 
+/* Threads of the process now; 0 if the system does not say. */
+size_t process_threads(void);
+
 /* Prepares the statistics at exit if the options ask for them. From the constructor, once. */
 void report_arm(void);
 
@@ -35,6 +39,11 @@ void report_drop_stderr(void);
 
 /* A descriptor of the file that was stderr at the start, or -1. */
 int report_error_descriptor(void);
+
+/* Writes the statistics of the process as text for people or as a JSON document, and flushes `out`. 0 or an errno
+ * value. With the GIL, or when the program ends. */
+int report_write_text(FILE *out);
+int report_write_json(FILE *out);
 
 /* True if this process is to print its statistics and has not done so yet. */
 bool report_due(void);

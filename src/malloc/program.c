@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Copyright (c) 2026 The Cairn authors */
 
-/* program.c: the program's name and its memory, for reports. No allocation, no stdio. The name is written once, in
- * the constructor, and only read afterwards. */
+/* program.c: the program's name, its memory and its threads, for reports. No allocation, no stdio. The name is
+ * written once, in the constructor, and only read afterwards. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,22 +45,40 @@ const char *program_name(void)
     return name;
 }
 
-/* The figure after `label` in the text of /proc/self/status, which counts in KiB. */
-static size_t status_bytes(const char *text, const char *label)
+/* ---- /proc/self/status ---- */
+
+enum { STATUS_BYTES = 4096 };
+
+/* Its text; "" if it cannot be read. */
+static void read_status(char text[STATUS_BYTES])
+{
+    int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    text[0] = '\0';
+    if (file >= 0) {
+        ssize_t length = read(file, text, STATUS_BYTES - 1);
+        text[length > 0 ? length : 0] = '\0';
+        close(file);
+    }
+}
+
+/* The figure after `label`. */
+static size_t status_figure(const char *text, const char *label)
 {
     const char *at = strstr(text, label);
-    return at != NULL ? (size_t)strtoull(at + strlen(label), NULL, 10) * 1024 : 0;
+    return at != NULL ? (size_t)strtoull(at + strlen(label), NULL, 10) : 0;
 }
 
 void process_memory(struct process_memory *memory)
 {
-    char text[4096] = "";
-    int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-    if (file >= 0) {
-        ssize_t length = read(file, text, sizeof text - 1);
-        text[length > 0 ? length : 0] = '\0';
-        close(file);
-    }
-    memory->resident = status_bytes(text, "VmRSS:");
-    memory->peak_resident = status_bytes(text, "VmHWM:");
+    char text[STATUS_BYTES];
+    read_status(text); /* counts in KiB */
+    memory->resident = status_figure(text, "VmRSS:") * 1024;
+    memory->peak_resident = status_figure(text, "VmHWM:") * 1024;
+}
+
+size_t process_threads(void)
+{
+    char text[STATUS_BYTES];
+    read_status(text);
+    return status_figure(text, "Threads:");
 }

@@ -29,10 +29,11 @@
 
 #include "heap/options.h"
 #include "malloc/process.h"
-#include "malloc/report_file.h"
+#include "observe/report_file.h"
 #include "observe/print.h"
 #include "os/os.h"
 #include "python/domains.h"
+#include "python/gc_report.h"
 
 enum { HIGH_DESCRIPTOR = 200, FIRST_TEXT_BYTES = 65536 };
 
@@ -154,7 +155,7 @@ static void deliver(void)
         return;
     }
     /* One file for several processes is appended to. */
-    bool many = cairn_options()->stats_children && strstr(report.file.path, "%p") == NULL;
+    bool many = cairn_options()->stats_children && !report_file_is_own(&report.file);
     int file = report_file_open(&report.file, many);
     if (file < 0) {
         char line[PATH_MAX + 120];
@@ -168,6 +169,13 @@ static void deliver(void)
 }
 
 /* ---- the text ---- */
+
+static int finish(FILE *out)
+{
+    errno = 0;
+    bool whole = fflush(out) == 0 && !ferror(out);
+    return whole ? 0 : errno != 0 ? errno : EIO;
+}
 
 static bool used(cairn_heap *heap)
 {
@@ -186,14 +194,16 @@ static bool print_text(cairn_heap *heap, void *context)
     return true;
 }
 
-static void print_document_text(FILE *out)
+int report_write_text(FILE *out)
 {
     struct process_memory memory;
     process_memory(&memory);
     fprintf(out, "cairn %s: statistics of %s (process %ld)\n", cairn_version(), program_name(), (long)getpid());
     fprintf(out, "process: %.1f MiB resident, %.1f MiB at its peak\n", (double)memory.resident / 1048576.0,
             (double)memory.peak_resident / 1048576.0);
+    gc_report_text(out);
     cairn_heaps_visit(print_text, out);
+    return finish(out);
 }
 
 struct json_list {
@@ -212,7 +222,7 @@ static bool print_json(cairn_heap *heap, void *context)
     return true;
 }
 
-static void print_document_json(FILE *out)
+int report_write_json(FILE *out)
 {
     struct process_memory memory;
     struct json_list list = {out, false};
@@ -221,8 +231,12 @@ static void print_document_json(FILE *out)
     print_json_string(out, program_name());
     fputs(", \"heaps\": [", out);
     cairn_heaps_visit(print_json, &list);
-    fprintf(out, "], \"process\": {\"resident_bytes\": %zu, \"peak_resident_bytes\": %zu}}\n", memory.resident,
+    fprintf(out,
+            "], \"process\": {\"resident_bytes\": %zu, \"peak_resident_bytes\": %zu}, \"python\": ", memory.resident,
             memory.peak_resident);
+    gc_report_json(out);
+    fputs("}\n", out);
+    return finish(out);
 }
 
 /* One document, one line: line breaks inside JSON stand between its tokens only. */
@@ -238,15 +252,10 @@ static void join_lines(void)
 static void compose(void)
 {
     report.length = 0;
-    if (cairn_options()->stats == STATS_JSON) {
-        print_document_json(report.out);
-    } else {
-        print_document_text(report.out);
-    }
-    if (fflush(report.out) != 0) {
-        report.cut = true;
-    }
-    if (cairn_options()->stats == STATS_JSON) {
+    bool json = cairn_options()->stats == STATS_JSON;
+    int error = json ? report_write_json(report.out) : report_write_text(report.out);
+    report.cut = report.cut || error != 0;
+    if (json) {
         join_lines();
     }
 }

@@ -11,6 +11,7 @@
 #include "malloc/leak_check.h"
 #include "malloc/process.h"
 #include "python/domains.h"
+#include "python/pauses.h"
 
 static __attribute__((constructor)) void start(int argc, char **argv, char **environment)
 {
@@ -20,6 +21,7 @@ static __attribute__((constructor)) void start(int argc, char **argv, char **env
     if (cairn_options()->no_children) {
         children_leave();
     }
+    pauses_arm(program_name());
     python_install(argc, argv);
     leak_check_arm();
     report_arm();

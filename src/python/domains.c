@@ -11,7 +11,8 @@
  * free what it did not give. CPython itself undoes it during its pre-initialisation when PYTHONMALLOC, PYTHONDEVMODE
  * or -X dev chooses an allocator: then Cairn stays out from the start and says so.
  *
- * State is written in the constructor and only read afterwards. */
+ * State is written in the constructor and only read afterwards, but for the allocators of mem and object, which the
+ * snapshot collector changes with the GIL. */
 
 #include "python/domains.h"
 
@@ -27,6 +28,8 @@
 #include "os/os.h"
 #include "python/command_line.h"
 #include "python/cpython.h"
+#include "python/logged_domains.h"
+#include "python/snapshot.h"
 #include "record/record.h"
 
 enum { DOMAINS = CAIRN_DOMAIN_OBJECT + 1 };
@@ -38,6 +41,7 @@ static struct {
     cairn_allocator allocator[DOMAINS];
     cairn_heap *heap;
     bool heap_single;
+    int minor; /* of the CPython that is served; 0: none */
     atomic_bool trim_asked;
 } python;
 
@@ -206,11 +210,23 @@ static cairn_heap *make_heap(bool single)
     wanted.keep_percent = PYTHON_KEEP_PERCENT;
     wanted.fit = options->fit;
     wanted.no_pools = options->no_pools;
+    wanted.huge = options->huge;
     cairn_heap *heap = cairn_heap_create(&wanted);
     if (heap != NULL) {
         heap->few_from_holes = true;
+        heap->huge_arenas = options->gc.snapshot;
     }
     return heap;
+}
+
+static void plain_allocator(cairn_allocator *allocator)
+{
+    if (python.heap_single) {
+        *allocator = (cairn_allocator){front_single_owner(python.heap), single_malloc, single_calloc, single_realloc,
+                                       single_free};
+    } else {
+        cairn_heap_allocator(python.heap, allocator);
+    }
 }
 
 static void give_objects(bool single)
@@ -222,12 +238,7 @@ static void give_objects(bool single)
         say("cairn: no heap for Python's objects (%s): Cairn serves malloc and the raw domain only\n", strerror(errno));
         return;
     }
-    if (single) {
-        allocator = (cairn_allocator){front_single_owner(python.heap), single_malloc, single_calloc, single_realloc,
-                                      single_free};
-    } else {
-        cairn_heap_allocator(python.heap, &allocator);
-    }
+    plain_allocator(&allocator);
     give(CAIRN_DOMAIN_MEM, &allocator);
     give(CAIRN_DOMAIN_OBJECT, &allocator);
 }
@@ -250,9 +261,49 @@ void python_install(int argc, char **argv)
     } else {
         give_objects(minor < FIRST_MINOR_WITH_MANY_GILS);
     }
+    if (python.heap != NULL) {
+        python.minor = minor;
+        snapshot_arm();
+    }
+}
+
+int python_minor(void)
+{
+    return python.minor;
+}
+
+/* ---- changed while the program runs ---- */
+
+/* Is what Cairn gave a domain still what the interpreter calls? */
+static bool is_ours(cairn_domain domain)
+{
+    cairn_allocator now;
+    PyMem_GetAllocator((int)domain, &now);
+    return now.malloc == python.allocator[domain].malloc && now.context == python.allocator[domain].context;
+}
+
+bool python_note_frees(bool on, void (*look)(void))
+{
+    cairn_allocator allocator;
+    if (python.heap == NULL || !is_ours(CAIRN_DOMAIN_MEM) || !is_ours(CAIRN_DOMAIN_OBJECT)) {
+        return false;
+    }
+    if (on) {
+        logged_allocator(python.heap, look, &allocator);
+    } else {
+        plain_allocator(&allocator);
+    }
+    give(CAIRN_DOMAIN_MEM, &allocator);
+    give(CAIRN_DOMAIN_OBJECT, &allocator);
+    return true;
 }
 
 /* ---- at exit ---- */
+
+unsigned python_domains(void)
+{
+    return python.installed;
+}
 
 cairn_heap *python_heap(void)
 {
@@ -263,12 +314,7 @@ bool python_complaint(char *line, size_t size)
 {
     static const char *const names[DOMAINS] = {"raw", "mem", "object"};
     for (int domain = 0; domain < DOMAINS; domain++) {
-        cairn_allocator now;
-        if ((python.installed & (1u << domain)) == 0) {
-            continue;
-        }
-        PyMem_GetAllocator(domain, &now);
-        if (now.malloc != python.allocator[domain].malloc || now.context != python.allocator[domain].context) {
+        if ((python.installed & (1u << domain)) != 0 && !is_ours((cairn_domain)domain)) {
             snprintf(line, size,
                      "cairn: the program replaced or wrapped Python's %s domain while it ran: requests that did not "
                      "reach Cairn are not in these statistics\n",

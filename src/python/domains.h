@@ -15,8 +15,19 @@
  * if something keeps Cairn out, says so on stderr. Before main, from the preload's constructor, once. */
 void python_install(int argc, char **argv);
 
+/* Which domains were given to Cairn: bit d for the domain d of cairn_domain. Constant after python_install(). [any] */
+unsigned python_domains(void);
+
 /* The heap of Python's mem and object domains, or NULL. */
 cairn_heap *python_heap(void);
+
+/* The minor version of the CPython whose objects live there; 0: none. */
+int python_minor(void);
+
+/* From now on frees of the mem and object domains are noted in the freed log, or not; with `look`, as
+ * logged_domains.h has it. False if Cairn does not serve these domains, or something was put in front of it since. In
+ * the constructor, or with the GIL. */
+bool python_note_frees(bool on, void (*look)(void));
 
 /* True if a domain that was Cairn's is not any more; then writes a line that says so. At exit. */
 bool python_complaint(char *line, size_t size);

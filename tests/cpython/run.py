@@ -6,6 +6,7 @@
     tests/cpython/run.py --smoke                    the representative part (smoke.txt)
     tests/cpython/run.py --jobs 2                   every module
     tests/cpython/run.py --modules test_gc,test_io  these
+    tests/cpython/run.py --gc snapshot ...          snapshots do what automatic full collections do, and often
     tests/cpython/run.py --python ~/python3.13 ...  another CPython that ships its test package
 
 Exit code: 0 if every difference is listed in expected-differences.txt, 1 if one is not, 2 for a wrong call. What
@@ -40,7 +41,7 @@ class Suite:
         self.arguments = arguments
         self.version = version
         self.wrapper, self.extra = cairn_command(arguments)
-        self.folder = os.path.join(arguments.build, "cpython-suite", f"{version}-{arguments.geometry or 'default'}")
+        self.folder = os.path.join(arguments.build, "cpython-suite", f"{version}-{kind_of(arguments)}")
         os.makedirs(self.folder, exist_ok=True)
         self.lock = threading.Lock()
         self.stock_path = os.path.join(arguments.build, f"cpython-stock-{stock_key(arguments)}.json")
@@ -119,9 +120,16 @@ class Suite:
 def cairn_command(arguments):
     """(command in front, extra environment) that puts a program on Cairn."""
     extra = {"CAIRN_GEOMETRY": arguments.geometry} if arguments.geometry else {}
+    if arguments.gc == "snapshot":
+        extra |= {"CAIRN_GC": "snapshot", "CAIRN_GC_FORCE": str(arguments.gc_force)}
     if arguments.preload:
         return [], extra | {"LD_PRELOAD": os.path.abspath(arguments.preload)}
     return [os.path.join(arguments.build, "cairn"), "run", "--"], extra
+
+
+def kind_of(arguments):
+    """Names what of Cairn is on trial."""
+    return (arguments.geometry or "default") + ("-snapshot" if arguments.gc == "snapshot" else "")
 
 
 def check_in_use(arguments, wrapper, extra):
@@ -147,6 +155,17 @@ def check_allocators(arguments, wrapper, extra):
     if requests < 300000:
         raise SystemExit(f"run.py: Cairn served {requests} requests of a program that makes 300000 strings: "
                          "it is not Python's object allocator")
+
+
+def check_snapshots(arguments, wrapper, extra):
+    """Refuses to go on unless snapshots stand in for full collections."""
+    path = os.path.join(arguments.build, "cpython-suite", "probe.json")
+    environment = module_run.clean_environment() | extra | {"CAIRN_STATS": "json", "CAIRN_STATS_FILE": path}
+    probe = f"x = [[] for _ in range({arguments.gc_force} * 10000)]"
+    subprocess.run([*wrapper, arguments.python, "-c", probe], env=environment, check=True)
+    snapshots = read_json(path)["python"]["gc"]["snapshots"]["finished"]
+    if snapshots < 1:
+        raise SystemExit("run.py: no snapshot was taken where some were due")
 
 
 def python_version(python):
@@ -185,7 +204,8 @@ def wanted_names(arguments, version, all_modules):
         return all_modules
     if arguments.modules:
         return arguments.modules.split(",")
-    return read_list(os.path.join(HERE, "smoke.txt" if arguments.smoke else "versions.txt"), version)
+    smoke = "smoke-snapshot.txt" if arguments.gc == "snapshot" else "smoke.txt"
+    return read_list(os.path.join(HERE, smoke if arguments.smoke else "versions.txt"), version)
 
 
 def choose(names, all_modules):
@@ -283,6 +303,9 @@ def parse_arguments():
     parser.add_argument("--jobs", type=int, default=1, help="modules at a time (default: 1)")
     parser.add_argument("--python", default="/usr/bin/python3.11", help="the CPython (default: Debian's 3.11)")
     parser.add_argument("--geometry", choices=["classic", "cpython", "default"], help="Cairn's geometry")
+    parser.add_argument("--gc", choices=["stock", "snapshot"], default="stock", help="who makes full collections")
+    parser.add_argument("--gc-force", type=int, default=10, metavar="N",
+                        help="with --gc snapshot: one at every N-th young collection (default: 10)")
     parser.add_argument("--timeout", type=int, default=600, help="seconds per module (default: 600)")
     parser.add_argument("--use", default="", help="resources of the suite to switch on (its -u), such as cpu")
     parser.add_argument("--fresh", action="store_true", help="run stock again instead of taking it from the cache")
@@ -292,8 +315,8 @@ def parse_arguments():
     arguments = parser.parse_args()
     if arguments.failures and arguments.stock_only:
         parser.error("--failures and --stock-only exclude each other")
-    if arguments.jobs < 1 or arguments.timeout < 1:
-        parser.error("--jobs and --timeout must be at least 1")
+    if arguments.jobs < 1 or arguments.timeout < 1 or arguments.gc_force < 1:
+        parser.error("--jobs, --timeout and --gc-force must be at least 1")
     if "network" in arguments.use.replace("-network", "") or arguments.use.startswith("all"):
         parser.error("--use: name the resources one by one; those that need the network stay off")
     arguments.build = os.path.abspath(arguments.build)
@@ -314,9 +337,12 @@ def main():
         check_in_use(arguments, suite.wrapper, suite.extra)
         if not arguments.preload:
             check_allocators(arguments, suite.wrapper, suite.extra)
+        if arguments.gc == "snapshot":
+            check_snapshots(arguments, suite.wrapper, suite.extra)
     suite.run(modules)
-    write_json(os.path.join(arguments.build, "cpython-suite.json"),
-               {"version": version, "geometry": arguments.geometry or "default", "modules": suite.results})
+    write_json(os.path.join(arguments.build, f"cpython-suite{'-snapshot' if arguments.gc == 'snapshot' else ''}.json"),
+               {"version": version, "geometry": arguments.geometry or "default", "gc": arguments.gc,
+                "modules": suite.results})
     return 1 if report(suite, lacking) else 0
 
 

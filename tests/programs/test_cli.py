@@ -93,7 +93,7 @@ def test_help_of_run(cairn):
     outcome = cairn("run", "--help")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == cairn("run", "-h").out == cairn("help", "run").out
-    assert len(help_options(outcome.out)) == 15
+    assert len(help_options(outcome.out)) == 22
     assert max(map(len, outcome.out.splitlines())) <= 85
 
 
@@ -137,6 +137,7 @@ def test_output_that_cannot_be_written(arguments):
     (["run", "--geometry=size=16K", "ls"], ["unknown key 'size'", "arena, pool, align"]),
     (["run", "--geometry=pool=99999999999T", "ls"], ["pool='99999999999T'"]),
     (["run", "--fit=tight", "ls"], ["--fit", "'tight'", "best, first, next, worst"]),
+    (["run", "--huge=yes", "ls"], ["--huge", "'yes'", "never, auto, always"]),
     (["run", "--pools=no", "ls"], ["--pools", "'no'", "on, off"]),
     (["run", "--pools", "ls"], ["--pools", "'ls'", "on, off"]),
     (["run", "--pools=off", "--geometry=classic", "ls"], ["--geometry and --pools=off exclude each other"]),
@@ -164,6 +165,22 @@ def test_output_that_cannot_be_written(arguments):
     (["run", "--leaks-file=/etc", "ls"], ["--leaks-file: '/etc' is a folder"]),
     (["run", "--leaks-file=/" + "x" * 5000, "ls"], ["--leaks-file", "too long"]),
     (["run", "--leaks-frames=65", "ls"], ["--leaks-frames", "'65'", "1 to 64"]),
+    (["run", "--gc=snapshto", "ls"], ["--gc", "'snapshto'", "did you mean snapshot?"]),
+    (["run", "--gc=", "ls"], ["--gc", "''", "stock, snapshot"]),
+    (["run", "--gc"], ["--gc needs a value", "--gc=stock|snapshot"]),
+    (["run", "--gc=snapshot", "--no-python", "ls"], ["--gc=snapshot and --no-python exclude each other"]),
+    (["run", "--gc-floating=0", "ls"], ["--gc-floating", "'0'", "1 to 100"]),
+    (["run", "--gc-floating=101", "ls"], ["--gc-floating", "'101'", "1 to 100"]),
+    (["run", "--gc-floating=10%", "ls"], ["--gc-floating", "'10%'", "1 to 100"]),
+    (["run", "--gc-copied=-1", "ls"], ["--gc-copied", "'-1'", "1 to 100"]),
+    (["run", "--gc-copied=0.5", "ls"], ["--gc-copied", "'0.5'", "1 to 100"]),
+    (["run", "--gc-explicit=yes", "ls"], ["--gc-explicit", "'yes'", "exact, snapshot"]),
+    (["run", "--gc-minimum=1e6", "ls"], ["--gc-minimum", "'1e6'", "100000"]),
+    (["run", "--gc-minimum=9223372036854775808", "ls"], ["--gc-minimum", "'9223372036854775808'"]),
+    (["run", "--gc-trace=", "ls"], ["--gc-trace", "empty", "trace-%p.json"]),
+    (["run", "--gc-trace=/no-such-folder/x", "ls"], ["--gc-trace", "'/no-such-folder'"]),
+    (["run", "--gc-trace=/etc", "ls"], ["--gc-trace: '/etc' is a folder"]),
+    (["run", "--gc-tracee=x", "ls"], ["unknown option '--gc-tracee=x'"]),
 ])
 def test_usage_errors(cairn, arguments, parts):
     assert refused(cairn(*arguments), 125, *parts)
@@ -544,6 +561,7 @@ def test_run_inside_run(run):
     (["--geometry=arena=2M,pool=32K"], {"GEOMETRY": "arena=2M,pool=32K"}),
     (["--geometry=classic", "--pools=on"], {"GEOMETRY": "classic", "POOLS": "on"}),
     (["--fit=next", "--pools", "off"], {"FIT": "next", "POOLS": "off"}),
+    (["--huge=always"], {"HUGE": "always"}),
     (["--limit=0"], {"LIMIT": "0"}),
     (["--limit=123456789"], {"LIMIT": "123456789"}),
     (["--limit=65536K"], {"LIMIT": "67108864"}),
@@ -556,6 +574,13 @@ def test_run_inside_run(run):
     (["--misuse=abort"], {"MISUSE": "abort"}),
     (["--misuse=report"], {"MISUSE": "report"}),
     (["--no-python"], {"PYTHON": "0"}),
+    (["--gc=stock"], {"GC": "stock"}),
+    (["--gc", "snapshot", "--gc-floating=1", "--gc-copied", "100"],
+     {"GC": "snapshot", "GC_FLOATING": "1", "GC_COPIED": "100"}),
+    (["--gc-explicit=snapshot", "--gc-minimum=0"], {"GC_EXPLICIT": "snapshot", "GC_MINIMUM": "0"}),
+    (["--gc-explicit=exact", "--gc-minimum=9223372036854775807"],
+     {"GC_EXPLICIT": "exact", "GC_MINIMUM": "9223372036854775807"}),
+    (["--gc-trace=/dev/null", "--no-python"], {"GC_TRACE": "/dev/null", "PYTHON": "0"}),
     (["--no-python", "--misuse=report", "--purge-delay=7"], {"PYTHON": "0", "MISUSE": "report", "PURGE_DELAY": "7"}),
 ])
 def test_options_set_variables(run, arguments, variables):
@@ -577,8 +602,9 @@ def test_help_and_library_name_the_same_variables(run):
     named = {variable for _, variable in help_options(run("--help").out).values() if variable}
     table = OPTIONS_C.split("static const struct option table[]", 1)[1].split("};", 1)[0]
     known = set(re.findall(r'"(CAIRN_[A-Z_]+)"', table))
-    assert named == known - {"CAIRN_RUN_PID"}
-    assert "CAIRN_RUN_PID" in known
+    hidden = {"CAIRN_RUN_PID", "CAIRN_GC_FORCE"}  # for the command, for tests
+    assert named == known - hidden
+    assert hidden < known
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
@@ -620,6 +646,16 @@ def test_variables_that_are_wrong(run):
     assert any("CAIRN_FIT=tight is ignored: it must be best, first, next or worst" in line for line in lines)
     assert any("CAIRN_POOLS=maybe is ignored: it must be on or off" in line for line in lines)
     assert any("CAIRN_GEOMETRY=pool=5 is ignored: pool=5: pool_size must be" in line for line in lines)
+
+
+def test_variables_of_the_collector_that_are_wrong(run):
+    wrong = {"CAIRN_GC": "on", "CAIRN_GC_FLOATING": "0", "CAIRN_GC_COPIED": "101", "CAIRN_GC_EXPLICIT": "1",
+             "CAIRN_GC_MINIMUM": "-1", "CAIRN_GC_FORCE": "x"}
+    outcome = run("true", env=wrong)
+    lines = outcome.err.splitlines()
+    assert len(lines) == len(wrong)
+    for name, value in wrong.items():
+        assert sum(f"cairn: {name}={value} is ignored: it must be " in line for line in lines) == 1
 
 
 def test_variables_that_overlap(run):
@@ -705,7 +741,7 @@ def test_stats_json(run):
     outcome = run("--stats=json", PYTHON, "-c", WORK + "; import os; print(os.getpid())")
     document = json.loads(outcome.err)
     assert outcome.code == 0
-    assert list(document) == ["cairn", "pid", "program", "heaps", "process"]
+    assert list(document) == ["cairn", "pid", "program", "heaps", "process", "python"]
     assert (document["cairn"], document["pid"]) == (VERSION, int(outcome.out))
     assert document["process"]["resident_bytes"] > 1000000
     assert sum(heap["requests"] for heap in document["heaps"]) > 50000

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Copyright (c) 2026 The Cairn authors
 """CPython on Cairn: the representative part of its own test-suite on Debian's Python, a smaller part on every other
-CPython found under a pyenv root, and Cairn behind all three of its memory domains. The whole suite is
-`make test-cpython`; docs/design/cpython-suite.md says how outcomes are compared."""
+CPython found under a pyenv root, a part with snapshots in the place of full collections, and Cairn behind all three of
+its memory domains. The whole suite is `make test-cpython`, `make test-cpython GC=snapshot`; docs/design/cpython-suite.md says how outcomes are compared."""
 
 import os
 import re
@@ -47,6 +47,11 @@ def run_suite(*arguments):
 @pytest.mark.skipif(not DEBIAN.exists(), reason="Debian's python3.11 is not installed")
 def test_representative_part():
     run_suite("--smoke", "--failures", "--python", DEBIAN)
+
+
+@pytest.mark.skipif(not DEBIAN.exists(), reason="Debian's python3.11 is not installed")
+def test_representative_part_with_snapshots():
+    run_suite("--smoke", "--python", DEBIAN, "--gc", "snapshot")
 
 
 @pytest.mark.parametrize("version, python", other_pythons())

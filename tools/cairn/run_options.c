@@ -99,6 +99,12 @@ static const char *check_fit(const char *value)
     return check_choice("--fit", value, fit_names);
 }
 
+static const char *check_huge(const char *value)
+{
+    static const char *const answers[CHOICES_MAX] = {"never", "auto", "always"};
+    return check_choice("--huge", value, answers);
+}
+
 static const char *check_pools(const char *value)
 {
     static const char *const answers[CHOICES_MAX] = {"on", "off"};
@@ -178,15 +184,58 @@ static const char *check_leaks_file(const char *value)
     return value;
 }
 
-static const char *check_leaks_frames(const char *value)
+/* A whole number from `least` to `most`; says what else it is. */
+static const char *check_number(const char *option, const char *value, uint64_t least, uint64_t most,
+                                const char *wanted)
 {
     uint64_t number = 0;
     const char *rest = "";
 
-    if (!read_number(value, &number, &rest) || rest[0] != '\0' || number < 1 || number > LEAKS_FRAMES_MAX) {
-        fail(EXIT_CAIRN, "--leaks-frames: bad number '%s'; give a whole number from 1 to %d", value, LEAKS_FRAMES_MAX);
+    if (!read_number(value, &number, &rest) || rest[0] != '\0' || number < least || number > most) {
+        fail(EXIT_CAIRN, "%s: bad number '%s'; give %s", option, value, wanted);
     }
     return text_of("%" PRIu64, number);
+}
+
+static const char *check_leaks_frames(const char *value)
+{
+    _Static_assert(LEAKS_FRAMES_MAX == 64, "as the text says");
+    return check_number("--leaks-frames", value, 1, LEAKS_FRAMES_MAX, "a whole number from 1 to 64");
+}
+
+static const char *check_gc(const char *value)
+{
+    static const char *const modes[CHOICES_MAX] = {"stock", "snapshot"};
+    return check_choice("--gc", value, modes);
+}
+
+static const char *check_gc_explicit(const char *value)
+{
+    static const char *const answers[CHOICES_MAX] = {"exact", "snapshot"};
+    return check_choice("--gc-explicit", value, answers);
+}
+
+static const char *check_gc_floating(const char *value)
+{
+    return check_number("--gc-floating", value, 1, 100, "whole percent of the live objects, 1 to 100");
+}
+
+static const char *check_gc_copied(const char *value)
+{
+    return check_number("--gc-copied", value, 1, 100, "whole percent of the program's memory, 1 to 100");
+}
+
+static const char *check_gc_minimum(const char *value)
+{
+    return check_number("--gc-minimum", value, 0, PTRDIFF_MAX, "a whole number of objects, such as 100000");
+}
+
+static const char *check_gc_trace(const char *value)
+{
+    if (value[0] == '\0') {
+        fail(EXIT_CAIRN, "--gc-trace: the path is empty; name a file, such as trace-%%p.json");
+    }
+    return value;
 }
 
 /* ---- the table ---- */
@@ -216,6 +265,8 @@ static const struct run_option table[RUN_OPTION_COUNT] = {
                  "which hole serves a request that no pool\nserves: best, first, next or worst"},
     [RUN_POOLS] = {"pools", required_argument, "=on|off", "CAIRN_POOLS", NULL, check_pools,
                    "off: serve every request, however small,\nfrom a hole"},
+    [RUN_HUGE] = {"huge", required_argument, "=WHEN", "CAIRN_HUGE", NULL, check_huge,
+                  "back memory by huge pages: never, auto (the\ndefault: blocks above 4 MiB) or always"},
     [RUN_LIMIT] = {"limit", required_argument, "=SIZE", "CAIRN_LIMIT", NULL, check_limit,
                    "most bytes each heap (malloc's and Python's) may\nhold, or with K, M, G or T; "
                    "requests beyond it fail;\n0: no limit"},
@@ -225,6 +276,20 @@ static const struct run_option table[RUN_OPTION_COUNT] = {
                     "on a bad or double free: end the program (the\ndefault), or only report it"},
     [RUN_NO_PYTHON] = {"no-python", no_argument, "", "CAIRN_PYTHON", "0", NULL,
                        "serve malloc, but leave CPython its own\nallocators"},
+    [RUN_GC] = {"gc", required_argument, "=stock|snapshot", "CAIRN_GC", NULL, check_gc,
+                "who finds Python's old garbage: CPython, with\nthe program stopped (the default), or Cairn, in\na "
+                "snapshot of the process"},
+    [RUN_GC_FLOATING] = {"gc-floating", required_argument, "=PERCENT", "CAIRN_GC_FLOATING", NULL, check_gc_floating,
+                         "garbage that may wait for a snapshot, in\npercent of the live objects (the default is\n10)"},
+    [RUN_GC_COPIED] = {"gc-copied", required_argument, "=PERCENT", "CAIRN_GC_COPIED", NULL, check_gc_copied,
+                       "pages that may be copied for a snapshot, in\npercent of all (the default is 25)"},
+    [RUN_GC_EXPLICIT] = {"gc-explicit", required_argument, "=ANSWER", "CAIRN_GC_EXPLICIT", NULL, check_gc_explicit,
+                         "what gc.collect() does: exact, CPython's\n(the default), or snapshot"},
+    [RUN_GC_MINIMUM] = {"gc-minimum", required_argument, "=N", "CAIRN_GC_MINIMUM", NULL, check_gc_minimum,
+                        "objects below which CPython does its own\nfull collections (default 100000)"},
+    [RUN_GC_TRACE] =
+        {"gc-trace", required_argument, "=PATH", "CAIRN_GC_TRACE", NULL, check_gc_trace,
+         "write every stop of Python's collector to PATH,\nfor ui.perfetto.dev; %p becomes the process\nid"},
     [RUN_HELP] = {"help", no_argument, "", NULL, NULL, NULL, "show this help and exit"},
 };
 
@@ -440,6 +505,21 @@ static void imply(struct run_options *options, int option)
     }
 }
 
+static void check_gc_options(struct run_options *options)
+{
+    const char *trace = options->values[RUN_GC_TRACE];
+
+    if (options->values[RUN_NO_PYTHON] != NULL && options->values[RUN_GC] != NULL &&
+        strcmp(options->values[RUN_GC], "snapshot") == 0) {
+        fail(EXIT_CAIRN, "--gc=snapshot and --no-python exclude each other: snapshots need Python's memory on Cairn; "
+                         "drop one");
+    }
+    if (trace != NULL) {
+        check_writable("gc-trace", trace);
+        options->values[RUN_GC_TRACE] = absolute_path(trace);
+    }
+}
+
 static void check_leaks_options(struct run_options *options)
 {
     const char *file = options->values[RUN_LEAKS_FILE];
@@ -477,6 +557,7 @@ void run_options_check(struct run_options *options)
         imply(options, RUN_STATS);
     }
     check_leaks_options(options);
+    check_gc_options(options);
 }
 
 void run_options_set(const struct run_options *options, void (*set)(const char *name, const char *value))

@@ -3,7 +3,7 @@
 
 /* report_file.c: see report_file.h. */
 
-#include "malloc/report_file.h"
+#include "observe/report_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +42,11 @@ static bool expand(const struct report_file *file, char *path, size_t size)
     }
     path[length] = '\0';
     return true;
+}
+
+bool report_file_is_own(const struct report_file *file)
+{
+    return strstr(file->path, "%p") != NULL;
 }
 
 int report_file_open(const struct report_file *file, bool append)

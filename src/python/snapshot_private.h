@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* snapshot_private.h: what the parts of the snapshot collector (snapshot.h) know of each other.
+ *
+ *   snapshot.c           the mode; what happens at the start and end of collections
+ *   snapshot_attach.c    the way into the interpreter
+ *   snapshot_trigger.c   when a snapshot is due, and whether CPython's own full collections are held off
+ *   snapshot_window.c    from the clone to the last batch
+ *   snapshot_batch.c     one batch
+ *   snapshot_pages.c     huge pages, so that the clone is short
+ *
+ * Everything here needs the GIL. Code of the program (finalizers, callbacks) runs inside batch_apply() and
+ * program_told(), and may close the window or turn the mode off: who calls them looks at the window again afterwards. */
+
+#ifndef CAIRN_PYTHON_SNAPSHOT_PRIVATE_H
+#define CAIRN_PYTHON_SNAPSHOT_PRIVATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "heap/options.h"
+#include "python/layout.h"
+#include "python/pauses.h"
+#include "python/snapshot.h"
+#include "python/snapshot_process.h"
+
+/* ---- snapshot_attach.c ---- */
+
+/* What callbacks are told about a collection. */
+enum { FACT_GENERATION, FACT_COLLECTED, FACT_UNCOLLECTABLE, COLLECTION_FACTS };
+
+/* What collector.gc leads to is there from attach to the end of the interpreter. The objects are owned by the function
+ * that CPython calls at collections. */
+struct collector {
+    bool attached;
+    struct python_gc gc;
+    void *program_callbacks;      /* the list gc.callbacks of the program */
+    void *collect;                /* the function gc.collect */
+    void *no_callbacks;           /* an empty list, put in place of ours while collections are to tell nobody */
+    void *keys[COLLECTION_FACTS]; /* of the dict that callbacks are given */
+    struct snapshot_figures figures;
+};
+extern struct collector collector;
+
+/* What CPython is to call at the start and at the end of every collection. */
+typedef void *collection_function(void *self, void *const *arguments, ptrdiff_t count);
+
+/* Finds the collector of the calling thread's interpreter, fills `collector`, and puts the function in place. NULL, or
+ * why that cannot be (static). */
+const char *collector_attach(collection_function *at_collection);
+
+/* ---- snapshot.c ---- */
+
+/* Says a line on stderr, once for each reason (a static text), if this process speaks. */
+void snapshot_say(const char *reason);
+
+/* CPython does its own full collections from now on, and the user is told why (static). */
+void snapshot_give_up(const char *reason);
+
+/* Calls the program's callbacks for the start or stop of a full collection. */
+void program_told(const char *phase, ptrdiff_t collected, ptrdiff_t uncollectable);
+
+/* ---- snapshot_trigger.c ---- */
+
+/* CPython's full collections wait for long_lived_pending to reach a quarter of long_lived_total. They are held off by a
+ * total that is never reached, and let go by the real one; both are repeated at every middle collection, for the
+ * program may have had a full collection meanwhile. */
+void trigger_release(void);
+
+/* Takes in what the last middle or full collection left: holds full collections off, or lets them go because the heap is
+ * small or something speaks against snapshots now. */
+void trigger_update(void);
+
+/* A young or a middle collection has ended. */
+void trigger_young(void);
+void trigger_middle(void);
+
+/* An explicit full collection that is to see the younger generations only: what CPython makes of its figures is put
+ * right afterwards. */
+void trigger_ride(void);
+void trigger_dismount(void);
+
+/* Is a snapshot due? And is it so urgent that nothing can be done before? After trigger_update(). */
+bool trigger_due(void);
+bool trigger_urgent(void);
+
+/* Objects that are tracked, about: those of the last full collection or snapshot and those that came to the oldest
+ * generation since. */
+size_t trigger_objects(void);
+
+/* How near floating garbage is to its limit, from 0 (not at all) by way of 5 (it is there), if `named` objects are
+ * garbage, and `unknown` ones beside those that survived since the last snapshot may be. */
+enum { PRESSURES = 7 };
+unsigned trigger_pressure(size_t named, size_t unknown);
+
+/* A snapshot was begun: what survives is counted anew. */
+void trigger_begun(void);
+
+/* Survivors in the oldest generation at that time. */
+size_t trigger_at_clone(void);
+
+/* The clone has ended, with a result. */
+void trigger_found(void);
+
+/* All it found has been freed. */
+void trigger_finished(const struct snapshot_result *result);
+
+/* It came to nothing: what had survived is still to be looked at. */
+void trigger_undone(void);
+
+/* That was its own fault: CPython is let to work if it happens again and again. */
+void trigger_missed(void);
+
+/* No snapshot can be taken now: CPython is let to work once. The user is told the reason, unless it is NULL. */
+void trigger_refused(const char *reason);
+
+/* The memory that a snapshot may cost is there, and it is worth while: the clone takes less than half as long as CPython
+ * would. If not, it is refused. Reads from the system for
+ * some tenths of a millisecond. */
+bool trigger_affords(void);
+
+/* How long the clone took, for that estimate. */
+void trigger_clone_took(uint64_t ns, size_t resident);
+
+/* ---- snapshot_window.c ---- */
+
+enum window_state {
+    WINDOW_CLOSED,
+    WINDOW_ANALYSING, /* the clone runs */
+    WINDOW_FREEING,   /* its result is being used */
+    WINDOW_ENDING,    /* nothing is wanted of the clone any more, but it has not ended yet */
+};
+
+struct window {
+    enum window_state state;
+    pid_t pid;          /* of the process that opened it */
+    uint64_t opened_ns; /* on pauses_clock() */
+    struct snapshot_process process;
+    struct gc_head *permanent_last; /* the last frozen object when it was opened */
+    struct fault_rate {
+        uint64_t faults, ns; /* of the process, and when, as the last window closed */
+        double per_ns;       /* since then */
+    } before;
+    uint64_t faults;           /* of the process, when the window was opened */
+    uint64_t copies_most;      /* that a snapshot may cost */
+    unsigned effort;           /* how much more than usual is done at a tick, as a factor */
+    size_t next, next_untrack; /* entries done */
+    ptrdiff_t collected, uncollectable;
+};
+extern struct window window;
+
+/* Opens a window; false if that is not possible now. No window is open. */
+bool window_open(void);
+
+/* Does what is due at the end of a collection that took `collection_ns`: looks at the clone, frees a batch. */
+void window_tick(uint64_t collection_ns);
+
+/* Waits for the clone and frees everything. */
+void window_finish(void);
+
+/* Closes it, done or not: drops the freed log and the result, and waits for the clone's end. Idempotent. */
+void window_close(void);
+
+/* Closes it because the program did something that a snapshot does not outlive, without waiting for the clone's end. */
+void window_abandon(void);
+
+/* ---- snapshot_pages.c ---- */
+
+/* Begins to join the pages of Python's heap to huge ones; the work is done at ticks when no clone runs. */
+void pages_round(void);
+void pages_tick(void);
+
+/* Is there work left? */
+bool pages_apart(void);
+
+/* ---- snapshot_batch.c ---- */
+
+enum { BATCH_NS = 500000 };
+
+/* Frees candidates of the open window, whole components until `budget_ns` is likely to be used up, 0: all. True if there
+ * are none left, or the window is closed. */
+bool batch_apply(uint64_t budget_ns);
+
+/* Takes live dicts and tuples that a full collection would untrack out of the lists, some at a time. True if none are
+ * left. */
+bool batch_untrack(bool all);
+
+/* Has CPython clear its free lists and count a full collection, with all lists put aside. */
+void batch_tidy(void);
+
+#endif

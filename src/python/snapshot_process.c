@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* snapshot_process.c: see snapshot_process.h. The result lies in shared memory; its status is the last thing the helper
+ * writes, so a helper that was killed on the way leaves SNAPSHOT_UNFINISHED. */
+
+#include "python/snapshot_process.h"
+
+#include <errno.h>
+
+#include "os/os.h"
+#include "os/os_helper.h"
+#include "os/os_share.h"
+
+enum {
+    GRACE_MS = 500, /* between the helper's own limit and ours */
+    SLICE_MS = 5,   /* of a wait, which the helper cannot end if it was killed */
+};
+
+struct work {
+    const struct snapshot_input *input;
+    struct snapshot_result *result;
+};
+
+static void work(void *argument)
+{
+    const struct work *own = argument;
+    snapshot_analyse(own->input, own->result);
+    os_share_wake(&own->result->status);
+}
+
+static void unmap(struct snapshot_process *process)
+{
+    if (process->result != NULL) {
+        os_helper_unshare(process->result, process->mapped);
+    }
+    *process = (struct snapshot_process){0};
+}
+
+int snapshot_process_start(struct snapshot_process *process, const struct snapshot_input *input, size_t capacity,
+                           unsigned limit_ms)
+{
+    size_t page = os_page_size();
+    size_t size = (snapshot_result_bytes(capacity) + page - 1) & ~(page - 1);
+    struct work own = {.input = input, .result = os_helper_share(size)};
+    if (own.result == NULL) {
+        return ENOMEM;
+    }
+    own.result->capacity = capacity;
+    *process = (struct snapshot_process){
+        .result = own.result, .mapped = size, .deadline_ms = os_clock_ms() + limit_ms + GRACE_MS};
+    int error = os_helper_start(work, &own, limit_ms, &process->pid);
+    if (error != 0) {
+        unmap(process);
+    }
+    return error;
+}
+
+static bool is_finished(const struct snapshot_process *process)
+{
+    return atomic_load_explicit(&process->result->status, memory_order_acquire) != SNAPSHOT_UNFINISHED;
+}
+
+/* Of a helper that was reaped. */
+static enum snapshot_state outcome(const struct snapshot_process *process)
+{
+    uint32_t status = atomic_load_explicit(&process->result->status, memory_order_acquire);
+    return status == SNAPSHOT_COMPLETE || status == SNAPSHOT_PARTIAL ? SNAPSHOT_ENDED : SNAPSHOT_FAILED;
+}
+
+/* Does its helper run? Reaps it when it does not. */
+static bool runs(struct snapshot_process *process)
+{
+    if (process->pid != 0 && os_helper_poll(process->pid) != OS_HELPER_RUNS) {
+        process->pid = 0;
+    }
+    return process->pid != 0;
+}
+
+enum snapshot_state snapshot_process_poll(struct snapshot_process *process)
+{
+    if (process->result == NULL) {
+        return SNAPSHOT_NONE;
+    }
+    if (!runs(process)) {
+        return outcome(process);
+    }
+    if (os_clock_ms() >= process->deadline_ms) {
+        os_helper_kill(process->pid);
+    }
+    return SNAPSHOT_RUNNING;
+}
+
+enum snapshot_state snapshot_process_wait(struct snapshot_process *process, unsigned wait_ms)
+{
+    uint64_t until = os_clock_ms() + wait_ms;
+    enum snapshot_state state = snapshot_process_poll(process);
+    while (state == SNAPSHOT_RUNNING && os_clock_ms() < until) {
+        if (is_finished(process)) {
+            (void)os_helper_wait(process->pid);
+            process->pid = 0;
+        } else {
+            os_share_wait(&process->result->status, SNAPSHOT_UNFINISHED, SLICE_MS);
+        }
+        state = snapshot_process_poll(process);
+    }
+    return state;
+}
+
+void snapshot_process_kill(struct snapshot_process *process)
+{
+    if (runs(process)) {
+        os_helper_kill(process->pid);
+    }
+}
+
+void snapshot_process_close(struct snapshot_process *process)
+{
+    if (runs(process)) {
+        os_helper_kill(process->pid);
+        (void)os_helper_wait(process->pid);
+    }
+    unmap(process);
+}
+
+void snapshot_process_forget(struct snapshot_process *process)
+{
+    unmap(process);
+}

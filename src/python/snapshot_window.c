@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* snapshot_window.c: from the clone to the last batch.
+ *
+ * The freed log is open as long as the window: an address that the clone names is believed only if the log does not have
+ * its block (snapshot_batch.c). The first batch waits for the clone to be gone, so that pages are used again and not
+ * copied.
+ *
+ * A window belongs to the process that opened it. A child of fork() drops it in its fork handler; one that was made
+ * without handlers finds out by its process id. */
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "os/os_pressure.h"
+#include "python/cpython.h"
+#include "python/freed_log.h"
+#include "python/snapshot_private.h"
+
+enum {
+    OBJECT_LEAST = 64, /* bytes: a process has no more tracked objects than this allows */
+    ENTRIES_LEAST = 65536,
+    LIMIT_MS = 10000, /* for the clone, and beside that */
+    OBJECTS_PER_MS = 200,
+    TABLES_SHARE = 12, /* of the resident bytes may be the analysis's tables */
+    TABLES_LEAST = 64 << 20,
+    FAULT_BYTES = 4096,
+};
+
+struct window window;
+
+/* ---- opening ---- */
+
+static void describe(struct snapshot_input *input, size_t resident)
+{
+    const struct gc_generation *generations = collector.gc.generations;
+    *input = (struct snapshot_input){
+        .ring = {&generations[2].head, &generations[0].head, &generations[1].head},
+        .permanent = collector.gc.permanent,
+        .minor = collector.gc.minor,
+        .dict_type = &PyDict_Type,
+        .tuple_type = &PyTuple_Type,
+        .list_type = &PyList_Type,
+        .reference_type = &_PyWeakref_RefType,
+        .proxy_type = &_PyWeakref_ProxyType,
+        .callable_proxy_type = &_PyWeakref_CallableProxyType,
+        .memory_limit = resident / TABLES_SHARE > TABLES_LEAST ? resident / TABLES_SHARE : TABLES_LEAST,
+    };
+}
+
+static const char *failure(int error)
+{
+    switch (error) {
+    case EAGAIN:
+        return "the limit of processes is reached";
+    case ENOMEM:
+        return "the system has no memory for a snapshot";
+    default:
+        return "the system does not allow to clone the process";
+    }
+}
+
+static void not_started(int error)
+{
+    freed_log_close();
+    trigger_undone();
+    collector.figures.abandoned_failed++;
+    if (error == EAGAIN || error == ENOMEM) {
+        trigger_refused(failure(error));
+    } else {
+        snapshot_give_up(failure(error));
+    }
+}
+
+/* How fast the program takes new pages when none is copied. */
+static void note_rate(uint64_t faults, uint64_t now_ns)
+{
+    struct fault_rate *before = &window.before;
+    bool known = before->ns != 0 && now_ns > before->ns;
+    before->per_ns = known ? (double)(faults - before->faults) / (double)(now_ns - before->ns) : 0;
+}
+
+static void opened(size_t resident, uint64_t now_ns)
+{
+    window.state = WINDOW_ANALYSING;
+    window.pid = getpid();
+    window.opened_ns = now_ns;
+    window.permanent_last = gc_head_prev(collector.gc.permanent);
+    window.faults = os_page_faults();
+    note_rate(window.faults, now_ns);
+    window.copies_most = resident / FAULT_BYTES / 100 * cairn_options()->gc.copied;
+    window.next = window.next_untrack = 0;
+    window.collected = window.uncollectable = 0;
+    collector.figures.snapshots++;
+}
+
+bool window_open(void)
+{
+    struct snapshot_input input;
+    struct pause pause = {.cause = PAUSE_FORK, .begun_ns = pauses_clock()};
+    size_t resident = os_resident_bytes();
+    size_t entries = resident / OBJECT_LEAST > ENTRIES_LEAST ? resident / OBJECT_LEAST : ENTRIES_LEAST;
+    unsigned limit_ms = LIMIT_MS + (unsigned)(trigger_objects() / OBJECTS_PER_MS);
+    describe(&input, resident);
+    trigger_begun();
+    freed_log_open();
+    int error = snapshot_process_start(&window.process, &input, entries, limit_ms);
+    pause.ended_ns = pauses_clock();
+    if (error != 0) {
+        not_started(error);
+        return false;
+    }
+    pauses_note(&pause);
+    trigger_clone_took(pause.ended_ns - pause.begun_ns, resident);
+    opened(resident, pause.ended_ns);
+    return true;
+}
+
+/* ---- closing ---- */
+
+void window_close(void)
+{
+    if (window.state == WINDOW_CLOSED) {
+        return;
+    }
+    window.state = WINDOW_CLOSED;
+    freed_log_close();
+    window.before.faults = os_page_faults();
+    window.before.ns = pauses_clock();
+    if (window.pid == getpid()) {
+        snapshot_process_close(&window.process);
+    } else {
+        snapshot_process_forget(&window.process);
+    }
+}
+
+/* Wants nothing of the window any more. A clone that runs is told to end, and is waited for by ticks. */
+static void leave(void)
+{
+    freed_log_close();
+    if (window.state == WINDOW_ANALYSING) {
+        snapshot_process_kill(&window.process);
+        window.state = WINDOW_ENDING;
+    } else {
+        window_close();
+    }
+}
+
+void window_abandon(void)
+{
+    if (window.state == WINDOW_ANALYSING || window.state == WINDOW_FREEING) {
+        collector.figures.abandoned_program++;
+        trigger_undone();
+        leave();
+    }
+}
+
+/* The snapshot came to nothing. */
+static void miss(uint64_t *counter)
+{
+    (*counter)++;
+    trigger_missed();
+    leave();
+}
+
+/* ---- while the clone runs ---- */
+
+/* Page faults since the clone, without those that the program would have had anyway: pages copied, about. */
+static uint64_t copies(void)
+{
+    double faults = (double)(os_page_faults() - window.faults);
+    double usual = window.before.per_ns * (double)(pauses_clock() - window.opened_ns);
+    return faults > usual ? (uint64_t)(faults - usual) : 0;
+}
+
+static void note_copies(void)
+{
+    uint64_t pages = copies();
+    collector.figures.pages_copied += pages;
+    if (pages > collector.figures.pages_copied_most) {
+        collector.figures.pages_copied_most = pages;
+    }
+}
+
+static void note_result(void)
+{
+    struct snapshot_figures *figures = &collector.figures;
+    const struct snapshot_result *result = window.process.result;
+    uint64_t ns = 0;
+    for (int pass = 0; pass < SNAPSHOT_PASSES; pass++) {
+        ns += result->pass_ns[pass];
+    }
+    figures->analysis_ns += ns;
+    figures->analysis_ns_longest = ns > figures->analysis_ns_longest ? ns : figures->analysis_ns_longest;
+    if (result->table_bytes > figures->table_bytes_most) {
+        figures->table_bytes_most = result->table_bytes;
+    }
+    figures->candidates += result->candidates;
+    pauses_note_analysis(window.opened_ns, window.opened_ns + ns, (size_t)result->objects, (size_t)result->garbage);
+}
+
+static void take_in(enum snapshot_state state)
+{
+    if (state == SNAPSHOT_ENDED) {
+        note_copies();
+        note_result();
+        trigger_found();
+        window.state = WINDOW_FREEING;
+        pages_round();
+    } else if (state != SNAPSHOT_RUNNING) {
+        note_copies();
+        miss(&collector.figures.abandoned_failed);
+    }
+}
+
+/* Slows a program that makes garbage faster than it can be found. */
+static void slow_down(unsigned pressure)
+{
+    static const unsigned wait_ms[PRESSURES] = {0, 1, 1, 2, 2, 4, 32};
+    if (pressure > 0) {
+        take_in(snapshot_process_wait(&window.process, wait_ms[pressure]));
+    }
+}
+
+static void watch(void)
+{
+    take_in(snapshot_process_poll(&window.process));
+    if (window.state != WINDOW_ANALYSING) {
+        return;
+    }
+    if (copies() > window.copies_most) {
+        note_copies();
+        miss(&collector.figures.abandoned_copying);
+    } else {
+        slow_down(trigger_pressure(0, trigger_at_clone()));
+    }
+}
+
+/* ---- freeing ---- */
+
+/* Frozen objects are not to be collected any more. A last one that was freed is no sign of that. */
+static bool frozen_meanwhile(void)
+{
+    return gc_head_prev(collector.gc.permanent) != window.permanent_last && !freed_log_has(window.permanent_last);
+}
+
+/* The last batch and what follows it, as one full collection. */
+static void finish(bool all)
+{
+    program_told("start", 0, 0);
+    if (window.state != WINDOW_FREEING || !batch_apply(0) || !batch_untrack(all)) {
+        return; /* the program closed it */
+    }
+    batch_tidy();
+    trigger_finished(window.process.result);
+    collector.figures.finished++;
+    size_t log_bytes = freed_log_bytes();
+    if (log_bytes > collector.figures.log_bytes_most) {
+        collector.figures.log_bytes_most = log_bytes;
+    }
+    ptrdiff_t collected = window.collected, uncollectable = window.uncollectable;
+    window_close();
+    program_told("stop", collected, uncollectable);
+}
+
+/* A batch may take as long as the collection before it if that took long: then there are few ticks. */
+static void free_some(uint64_t collection_ns)
+{
+    if (frozen_meanwhile()) {
+        window_abandon();
+        return;
+    }
+    size_t left = window.process.result->candidates - window.next;
+    uint64_t budget = BATCH_NS * (1 + trigger_pressure(left, 0));
+    if (left > 0) {
+        (void)batch_apply(collection_ns > budget ? collection_ns : budget);
+    } else if (batch_untrack(false)) {
+        finish(false);
+    }
+}
+
+void window_tick(uint64_t collection_ns)
+{
+    if (window.pid != getpid()) {
+        window_close();
+    } else if (window.state == WINDOW_ANALYSING) {
+        watch();
+    } else if (window.state == WINDOW_FREEING) {
+        pages_tick();
+        free_some(collection_ns);
+    } else if (snapshot_process_poll(&window.process) != SNAPSHOT_RUNNING) {
+        window_close();
+    }
+}
+
+void window_finish(void)
+{
+    enum { WAIT_MS = 1000 };
+    while (window.state == WINDOW_ANALYSING) {
+        take_in(snapshot_process_wait(&window.process, WAIT_MS));
+    }
+    if (window.state == WINDOW_FREEING) {
+        finish(true);
+    }
+}
