@@ -128,7 +128,6 @@ static void become_modest(void)
     (void)setrlimit(RLIMIT_CORE, &none);
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     (void)prctl(PR_SET_NAME, "cairn-helper", 0, 0, 0);
-    (void)setsid();
     (void)syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &no_priority);
 }
 
@@ -187,6 +186,9 @@ static int start(void (*run)(void *argument), void *argument, unsigned limit_ms,
     if (child == 0) {
         program = self;
         be_helper(run, argument, limit_ms);
+    }
+    if (child > 0) {
+        (void)setpgid((pid_t)child, (pid_t)child); /* here, for it may be long until it runs */
     }
     signal_mask(SIG_SETMASK, &before, NULL);
     *pid = error == 0 ? (int32_t)child : 0;

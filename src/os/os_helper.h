@@ -5,7 +5,7 @@
  * and memory that both see.
  *
  * Unseen means: no SIGCHLD when it ends or stops; wait() and waitpid(-1) do not return it; no descriptor of the program
- * stays open in it, and none is made here; no fork handler runs; it takes no signal and has its own session; it leaves
+ * stays open in it, and none is made here; no fork handler runs; it takes no signal and is alone in its process group; it leaves
  * no core file. What can be seen: a process more in lists, and the processor time of ended helpers in that of the
  * children. No function here allocates with malloc; errno is preserved unless stated. */
 

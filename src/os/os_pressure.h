@@ -20,7 +20,4 @@ uint64_t os_page_faults(void);
  * system does not say. */
 size_t os_memory_left(void);
 
-/* Processors that the calling thread may run on; 1 if the system does not say. Cheap. */
-unsigned os_processors(void);
-
 #endif

@@ -97,6 +97,7 @@ enum snapshot_state snapshot_process_wait(struct snapshot_process *process, unsi
     enum snapshot_state state = snapshot_process_poll(process);
     while (state == SNAPSHOT_RUNNING && os_clock_ms() < until) {
         if (is_finished(process)) {
+            os_helper_kill(process->pid); /* somebody may have stopped it */
             (void)os_helper_wait(process->pid);
             process->pid = 0;
         } else {

@@ -4,11 +4,11 @@
 /* snapshot_trigger.c: when a snapshot is due.
  *
  * CPython counts the objects that survive a middle collection (long_lived_pending). Some of them are garbage already or
- * become it: the *floating garbage*. All of them may be, so a snapshot is due early enough that with what comes while it
- * is analysed and freed, survivors stay within the limit (CAIRN_GC_FLOATING, of the live objects). On one processor,
- * where the analysis costs the program its time, the share of garbage is taken to be what the last snapshots found; a
- * program whose survivors live then has a snapshot when CPython would have had a full collection, at a quarter of the
- * live objects.
+ * become it: the *floating garbage*. What share that is, the last snapshots tell; before the first one, all may be. A
+ * snapshot is due early enough that with what comes while it is analysed and freed, floating garbage stays within the
+ * limit (CAIRN_GC_FLOATING, of the live objects). Each snapshot costs the program the pages it writes to meanwhile, so
+ * none is taken earlier than that; a program whose survivors live has one when CPython would have had a full collection,
+ * at a quarter of the live objects.
  *
  * The limit is kept by three steps: the next snapshot is begun earlier, by what came during the last; batches get larger;
  * and while the clone runs, a program that makes garbage faster than it is found is slowed (trigger_pressure()). That
@@ -36,9 +36,10 @@ enum {
 };
 
 static const double BULK = 2; /* limits: so much at once was loaded, and to slow the program would not change it */
-static const double LEAST_SHARE = 0.4;      /* of garbage, that is always reckoned with */
-static const double FULL = 0.5, STEP = 0.1; /* of the limit: where pressure begins, and grows by one */
-static const ptrdiff_t NEVER = PTRDIFF_MAX; /* as long_lived_total: held off */
+static const double LEAST_SHARE = 0.5;       /* of garbage, that is always reckoned with */
+static const double AIM = 0.7;               /* of the limit: what floats when all goes as the last time */
+static const double FULL = 0.8, STEP = 0.04; /* where pressure begins, and grows by one */
+static const ptrdiff_t NEVER = PTRDIFF_MAX;  /* as long_lived_total: held off */
 
 static struct {
     ptrdiff_t total;     /* the real long_lived_total */
@@ -49,6 +50,7 @@ static struct {
     ptrdiff_t pending;   /* long_lived_pending when it was last looked at */
     unsigned youngs;     /* young collections since the last middle one */
     double per_young; /* objects that a young collection leaves in the middle generation, and that survive that, too */
+    bool measured;    /* per_young is known */
     ptrdiff_t ridden; /* survivors before an explicit collection that rides on a snapshot */
     unsigned misses;  /* snapshots in a row that came to nothing */
     bool poor;        /* the next full collection is CPython's */
@@ -118,6 +120,8 @@ void trigger_update(void)
         trigger.misses = 0;
         trigger.poor = false;
         trigger.garbage = 1; /* what comes now is not known */
+        trigger.pending = trigger.seen = 0;
+        trigger.youngs = 0;
     }
     hold();
     if (wants_stock()) {
@@ -138,6 +142,7 @@ void trigger_middle(void)
     double per_young = (double)(pending - trigger.pending) / (double)(trigger.youngs + 1);
     double most = collector.gc.generations[0].threshold; /* more comes at once when the collector was off */
     trigger.per_young = per_young < most ? per_young : most;
+    trigger.measured = true;
     trigger.pending = pending;
     trigger.youngs = 0;
     trigger.seen = 0;
@@ -146,7 +151,8 @@ void trigger_middle(void)
 /* Objects that wait in the middle generation, about. */
 static ptrdiff_t in_middle(void)
 {
-    return (ptrdiff_t)(trigger.per_young * (double)trigger.youngs);
+    double each = trigger.measured ? trigger.per_young : collector.gc.generations[0].threshold;
+    return (ptrdiff_t)(each * (double)trigger.youngs);
 }
 
 /* Objects that survived since the last snapshot, those in the middle generation with them. */
@@ -164,18 +170,17 @@ static double limit(void)
     return (double)trigger.total * cairn_options()->gc.floating / 100;
 }
 
-/* Survivors among which so much garbage is expected. Where the analysis takes the program's own processor, that is by what
- * snapshots found; elsewhere every survivor may be garbage. */
+/* Survivors among which so much garbage is expected. */
 static double survivors_allowed(void)
 {
-    return os_processors() > 1 ? limit() : limit() / trigger.garbage;
+    return limit() / trigger.garbage;
 }
 
 static double survivors_wanted(void)
 {
     double most = (double)trigger.total / STOCK_SHARE;
     double allowed = survivors_allowed();
-    double wanted = allowed * FULL - (double)trigger.meanwhile;
+    double wanted = allowed * AIM - (double)trigger.meanwhile;
     wanted = wanted < allowed / 4 ? allowed / 4 : wanted;
     wanted = wanted > most ? most : wanted;
     wanted = wanted < LEAST_SURVIVORS ? LEAST_SURVIVORS : wanted;
@@ -192,7 +197,7 @@ bool trigger_due(void)
 
 bool trigger_urgent(void)
 {
-    return survivors() >= survivors_wanted() * 3 / 2 || trigger_pressure(0, 0) > 0;
+    return survivors() >= survivors_wanted() * 5 / 4 || trigger_pressure(0, 0) > 0;
 }
 
 unsigned trigger_pressure(size_t named, size_t unknown)

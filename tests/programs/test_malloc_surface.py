@@ -91,8 +91,8 @@ def documents(text):
 
 
 def check_document(document, program="ending"):
-    assert set(document) == {"cairn", "pid", "program", "heaps", "process"}
-    assert document["program"] == program
+    assert set(document) == {"cairn", "pid", "program", "heaps", "process", "python"}
+    assert document["program"] == program and document["python"] is None
     assert document["process"]["peak_resident_bytes"] >= document["process"]["resident_bytes"] > 0
     assert [heap["name"] for heap in document["heaps"]] == ["default"]
     assert document["heaps"][0]["requests"] > 0

@@ -394,7 +394,7 @@ static void test_bounded_finds_a_large_piece(void **state)
 {
     (void)state;
     cairn_runtime_options options = CAIRN_RUNTIME_OPTIONS_INIT;
-    options.step_us = 50;
+    options.step_us = 10;
     cairn_runtime *runtime = cairn_runtime_create(&options);
     cairn_collector_disable(runtime);
     size_t count = test_scaled(100000) + 3000;

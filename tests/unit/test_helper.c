@@ -200,7 +200,7 @@ static void test_signals_of_the_group(void **state)
     (void)setpgid(0, 0);
     child_signals = 0;
     int32_t pid = start_running(spin, NULL, LONG_MS);
-    assert_int_equal(getsid(pid), pid); /* or a stop of the group would stop it, and that be reported to us */
+    assert_int_equal(getpgid(pid), pid); /* or a stop of the group would stop it, and that be reported to us */
     (void)kill(0, SIGTERM);
     sleep_ms(10);
     assert_int_equal(child_signals, 1);
