@@ -543,8 +543,8 @@ static void model_find_trash(struct graph *graph, int generation)
 }
 
 /* Step 3. Weak references that are trash are dead, whatever they lead to, without a callback; what that was given is
- * let go at their own death. */
-static void model_weaks(struct graph *graph)
+ * let go at their own death. All this is settled before the first callback: what that lets go of may be a referent. */
+static void model_clear_for_trash(struct graph *graph)
 {
     struct model *model = &graph->model;
     for (size_t i = 0; i < graph->weak_count; i++) {
@@ -553,13 +553,32 @@ static void model_weaks(struct graph *graph)
         if ((size_t)id >= model->count || !model->nodes[id].alive || model->nodes[id].weak_dead) {
             continue;
         }
-        if (model->nodes[id].trash) {
-            graph->tally.callbacks_lost += graph->nodes[id].callback;
-            model->nodes[id].weak_dead = true;
+        struct model_node *node = &model->nodes[id];
+        bool callback = graph->nodes[id].callback;
+        if (node->trash) {
+            graph->tally.callbacks_lost += callback;
+            node->weak_dead = true;
         } else if (model->nodes[referent].trash) {
             graph->tally.weak_cleared++;
-            graph->tally.callbacks += graph->nodes[id].callback;
-            model_clear_weak(graph, id);
+            graph->tally.callbacks += callback;
+            node->weak_dead = true;
+            node->due = callback;
+            node->in += callback; /* until it has been called */
+        }
+    }
+}
+
+static void model_weaks(struct graph *graph)
+{
+    struct model *model = &graph->model;
+    model_clear_for_trash(graph);
+    for (size_t i = 0; i < graph->weak_count; i++) {
+        int32_t id = graph->weaks[i];
+        if ((size_t)id < model->count && model->nodes[id].due) {
+            model->nodes[id].due = false;
+            model->nodes[id].calls++;
+            model_drop_all(graph, id);
+            model_drop(graph, id);
         }
     }
 }

@@ -91,6 +91,7 @@ struct tally {
 /* One node of the model's copy. */
 struct model_node {
     bool alive, done, candidate, reached, survivor, trash, still, aside, weak_dead, may_untrack;
+    bool due; /* of a weak reference: its callback is to come */
     int gen;
     unsigned in, roots, garbage, finals, legacy, calls, held;
     size_t first, slots; /* in edges */

@@ -184,6 +184,31 @@ static void small_graphs(void **state)
     }
 }
 
+/* A tuple in a cycle stays, and with it the weak reference that must not have called back. */
+static void weak_references_in_the_trash_are_dead_before_any_callback(void **state)
+{
+    (void)state;
+    struct plan plan = {.name = "callbacks"};
+    struct graph graph;
+    cairn_runtime *runtime = runtime_of(&plan);
+    prepare(&graph, &plan, runtime, 1);
+    int32_t tuple = graph_new(&graph, KIND_TUPLE, 2);
+    int32_t context = graph_new(&graph, KIND_VECTOR, 1);
+    int32_t live = graph_weak(&graph, tuple, true, context);
+    int32_t trash = graph_weak(&graph, context, true, NO_NODE);
+    graph_set(&graph, tuple, 0, tuple);
+    graph_set(&graph, tuple, 1, trash);
+    graph_drop_root(&graph, trash);
+    graph_drop_root(&graph, context);
+    graph_drop_root(&graph, tuple);
+    graph_collect(&graph, 2);
+    assert_true(graph.nodes[context].freed && !graph.nodes[tuple].freed);
+    assert_int_equal(graph.nodes[live].calls, 1);
+    assert_int_equal(graph.nodes[trash].calls, 0);
+    graph_end(&graph);
+    end_runtime(runtime);
+}
+
 static void collections_at_each_allocation(void **state)
 {
     (void)state;
@@ -442,6 +467,7 @@ int main(void)
     os_fake_install();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_graphs),
+        cmocka_unit_test(weak_references_in_the_trash_are_dead_before_any_callback),
         cmocka_unit_test(collections_at_each_allocation),
         cmocka_unit_test(deferred_reclamation),
         cmocka_unit_test(bounded_mode),

@@ -338,6 +338,23 @@ static void of_weak_references_to_trash_only_the_living_call_back(void **state)
     weak_drop(live);
 }
 
+/* What a callback was given is the referent of one in the trash, and dies with the callback. */
+static void one_in_the_trash_does_not_call_back_for_what_a_callback_lets_die(void **state)
+{
+    (void)state;
+    struct cell *cell = cell_cycle(&cell_plain, 1, 1);
+    struct cell *context = cell_new(&cell_plain, 2);
+    cairn_weak *live = cairn_weak_new(object_of(cell), collect_in_callback, object_of(context));
+    cairn_weak *trash = weak_to(context, 5);
+    cell_set(cell, 1, cell_of(&trash->object));
+    weak_drop(trash);
+    cell_drop(context);
+    cell_drop(cell);
+    assert_int_equal(gc_collect(2), 2);
+    assert_string_equal(journal_sorted(), "C0 D1 D2");
+    weak_drop(live);
+}
+
 static void an_old_weak_reference_to_young_trash_calls_back(void **state)
 {
     (void)state;
@@ -809,6 +826,7 @@ int main(void)
         CELL_TEST(a_weak_reference_to_its_own_holder_does_not_call_back),
         CELL_TEST(trash_with_a_live_weak_reference_calls_back),
         CELL_TEST(of_weak_references_to_trash_only_the_living_call_back),
+        CELL_TEST(one_in_the_trash_does_not_call_back_for_what_a_callback_lets_die),
         CELL_TEST(an_old_weak_reference_to_young_trash_calls_back),
         CELL_TEST(without_a_callback_the_same_one_is_given),
         CELL_TEST(they_are_listed_without_callback_first_then_newest_first),
