@@ -185,9 +185,7 @@ def main():
     parser.add_argument("--markdown", metavar="FILE", help="put the table into this file too")
     arguments = parser.parse_args()
     names = arguments.allocators.split(",")
-    for name in names:
-        if name not in known:
-            parser.error(f"unknown allocator {name}: choose from {', '.join(known)}")
+    run.check_names(parser, "allocator", names, known)
     if min(arguments.minutes, arguments.peer_minutes) < 0.05:
         parser.error("--minutes and --peer-minutes must be at least 0.05")
     if not 1 <= arguments.threads <= 256:
@@ -209,10 +207,7 @@ def main():
     words = "".join(f" {word}" for word in sys.argv[1:])
     text = TEXT.format(words=words, cores=os.cpu_count(), threads=arguments.threads)
     text += "\n".join(report.pipe_table(HEADER, [result.cells() for result in results]))
-    print(text)
-    if arguments.markdown:
-        report.put_between_marks(arguments.markdown, BEGIN, END, text)
-        run.progress(f"wrote {arguments.markdown}")
+    run.publish(arguments.markdown, BEGIN, END, text)
     sys.exit(any(one.name == measure.CAIRN.name and (not one.flat() or one.stranded()) for one in results))
 
 

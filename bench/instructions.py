@@ -200,9 +200,7 @@ def main():
     names = arguments.only.split(",")
     if arguments.count < 1:
         parser.error("--count must be at least 1")
-    for name in names:
-        if name not in known:
-            parser.error(f"unknown allocator {name}: choose from {', '.join(known)}")
+    run.check_names(parser, "allocator", names, known)
     if "cairn" in names and not os.access(os.path.join(arguments.build, "cairn"), os.X_OK):
         run.fail(f"no {arguments.build}/cairn: build first (make), or name the folder with --build")
     every = [measure.CAIRN, *(peer for peer in measure.PEERS if measure.loadable(peer.soname)), measure.STOCK]
@@ -212,10 +210,7 @@ def main():
         run.fail(f"{error.filename} is not installed: scripts/setup bench installs what is needed")
     old = old_rows(report.between_marks(arguments.markdown, BEGIN, END)) if arguments.markdown else {}
     text = TEXT + "\n".join(table(old | found))
-    print(text)
-    if arguments.markdown:
-        report.put_between_marks(arguments.markdown, BEGIN, END, text)
-        run.progress(f"wrote {arguments.markdown}")
+    run.publish(arguments.markdown, BEGIN, END, text)
 
 
 if __name__ == "__main__":

@@ -122,9 +122,7 @@ def main():
     parser.add_argument("--markdown", metavar="FILE", help="put the table into this file too")
     arguments = parser.parse_args()
     names = arguments.allocators.split(",")
-    for name in names:
-        if name not in known:
-            parser.error(f"unknown allocator {name}: choose from {', '.join(known)}")
+    run.check_names(parser, "allocator", names, known)
     if arguments.runs < 1:
         parser.error("--runs must be at least 1")
     arguments.allocators = [measure.CAIRN.name]
@@ -138,10 +136,7 @@ def main():
         header += [*(f"{program}, {moment}" for moment in moments), f"{program}, time", f"{program}, cpu"]
     table = report.pipe_table(header, [line(allocator.name, results) for allocator in allocators])
     text = TEXT.format(runs=arguments.runs) + "\n".join([*table, "", *asked(results)])
-    print(text)
-    if arguments.markdown:
-        report.put_between_marks(arguments.markdown, BEGIN, END, text)
-        run.progress(f"wrote {arguments.markdown}")
+    run.publish(arguments.markdown, BEGIN, END, text)
 
 
 if __name__ == "__main__":

@@ -69,9 +69,7 @@ def main():
     parser.add_argument("--markdown", metavar="FILE", help="put the table into this file too")
     arguments = parser.parse_args()
     names = arguments.only.split(",")
-    for name in names:
-        if name not in CASES:
-            parser.error(f"unknown case {name}: choose from {', '.join(CASES)}")
+    run.check_names(parser, "case", names, CASES)
     if arguments.runs < 1:
         parser.error("--runs must be at least 1")
     arguments.allocators = [measure.CAIRN.name]
@@ -86,10 +84,7 @@ def main():
         lines.append(line_of(name, cells))
         run.progress(f"{name}: {lines[-1][3]}")
     text = TEXT.format(runs=arguments.runs) + "\n".join(report.pipe_table(HEADER, lines))
-    print(text)
-    if arguments.markdown:
-        report.put_between_marks(arguments.markdown, BEGIN, END, text)
-        run.progress(f"wrote {arguments.markdown}")
+    run.publish(arguments.markdown, BEGIN, END, text)
 
 
 if __name__ == "__main__":

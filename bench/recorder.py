@@ -93,10 +93,7 @@ def main():
         "| program | glibc s | recorded s | wall, ratio | processor, ratio | file, MB |\n"
         "| --- | ---: | ---: | ---: | ---: | ---: |\n" + "\n".join(lines)
     )
-    print(text)
-    if arguments.markdown:
-        report.put_between_marks(arguments.markdown, BEGIN, END, text)
-        run.progress(f"wrote {arguments.markdown}")
+    run.publish(arguments.markdown, BEGIN, END, text)
     sys.exit(any("failed" in line for line in lines))
 
 

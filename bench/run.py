@@ -40,6 +40,21 @@ def progress(text):
     print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
+def check_names(parser, kind, names, known):
+    """Ends with the parser's error about a name that is not known."""
+    for name in names:
+        if name not in known:
+            parser.error(f"unknown {kind} {name}: choose from {', '.join(known)}")
+
+
+def publish(path, begin, end, text):
+    """Prints a report; with a path, also puts it between its marks there."""
+    print(text, flush=True)
+    if path:
+        report.put_between_marks(path, begin, end, text)
+        progress(f"wrote {path}")
+
+
 def parse_arguments():
     known = [measure.CAIRN.name] + [peer.name for peer in measure.PEERS]
     parser = argparse.ArgumentParser(description="Benchmark Cairn against the allocators Debian packages.")
@@ -65,9 +80,7 @@ def parse_arguments():
         parser.error("--runs must be at least 1")
     if arguments.rest < 0:
         parser.error("--rest must not be negative")
-    for name in arguments.allocators:
-        if name not in known:
-            parser.error(f"unknown allocator {name}: choose from {', '.join(known)}")
+    check_names(parser, "allocator", arguments.allocators, known)
     return arguments
 
 
@@ -235,10 +248,7 @@ def report_group(bench, arguments, kind, chosen, allocators, base, clock):
     names = [allocator.name for allocator in allocators]
     lines += report.group_report(title, results, names, base.name, measure.CAIRN.name)
     text = "\n".join([f"## {title}", "", *lines]).rstrip() + "\n"
-    print(text, flush=True)
-    if arguments.markdown:
-        report.put_between_marks(arguments.markdown, begin, end, text)
-        progress(f"wrote {arguments.markdown}")
+    publish(arguments.markdown, begin, end, text)
 
 
 def run_all(bench, arguments, chosen, allocators):

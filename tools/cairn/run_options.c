@@ -168,20 +168,22 @@ static const char *check_purge_delay(const char *value)
     return text_of("%" PRIu64, number);
 }
 
-static const char *check_stats_file(const char *value)
+static const char *check_path(const char *option, const char *value, const char *example)
 {
     if (value[0] == '\0') {
-        fail(EXIT_CAIRN, "--stats-file: the path is empty; name a file, such as stats-%%p.json");
+        fail(EXIT_CAIRN, "%s: the path is empty; name a file, such as %s", option, example);
     }
     return value;
 }
 
+static const char *check_stats_file(const char *value)
+{
+    return check_path("--stats-file", value, "stats-%p.json");
+}
+
 static const char *check_leaks_file(const char *value)
 {
-    if (value[0] == '\0') {
-        fail(EXIT_CAIRN, "--leaks-file: the path is empty; name a file, such as leaks-%%p.txt");
-    }
-    return value;
+    return check_path("--leaks-file", value, "leaks-%p.txt");
 }
 
 /* A whole number from `least` to `most`; says what else it is. */
@@ -232,10 +234,7 @@ static const char *check_gc_minimum(const char *value)
 
 static const char *check_gc_trace(const char *value)
 {
-    if (value[0] == '\0') {
-        fail(EXIT_CAIRN, "--gc-trace: the path is empty; name a file, such as trace-%%p.json");
-    }
-    return value;
+    return check_path("--gc-trace", value, "trace-%p.json");
 }
 
 /* ---- the table ---- */
