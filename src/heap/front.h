@@ -26,16 +26,37 @@ void heap_idle_tick(void);
 /* While a heap is quiet, heap_idle_tick leaves it alone: for walks and checks, which take no lock. */
 void heap_set_quiet(cairn_heap *heap, bool quiet);
 
+/* The slow twins of the two below, by the thread's owner. Their arguments are where the hot paths have them. */
+void *front_alloc_slow(size_t size);
+void front_free_slow(void *block, struct pool *pool);
+void front_pool_emptied(void *block, struct pool *pool);
+
 /* The C allocation functions on the default heap; their contracts are those of cairn_alloc() and so on. Freeing,
  * resizing and asking the size accept a live block of any heap. */
 static inline void *front_alloc(size_t size)
 {
-    return owner_alloc(tls_owner, size);
+    if (LIKELY(size <= DIRECT_MAX)) {
+        void *block = owner_alloc_ready(tls_owner, size);
+        if (LIKELY(block != NULL)) {
+            return block;
+        }
+    }
+    return front_alloc_slow(size);
 }
 
 static inline void front_free(void *block)
 {
-    owner_free(tls_owner, block);
+    struct pool *pool = pagemap_get(block);
+    if (UNLIKELY(!pool)) {
+        front_free_slow(block, NULL);
+        return;
+    }
+    enum owner_freed freed = owner_free_ready(tls_owner, block, pool);
+    if (UNLIKELY(freed == OWNER_FREED_LAST)) {
+        front_pool_emptied(block, pool);
+    } else if (UNLIKELY(freed == OWNER_NOT_FREED)) {
+        front_free_slow(block, pool);
+    }
 }
 
 void *front_calloc(size_t count, size_t size);

@@ -670,7 +670,7 @@ void owner_free_own(struct owner *owner, struct pool *pool, void *address)
     }
 }
 
-void owner_pool_emptied(struct owner *owner, struct pool *pool, void *address)
+void owner_pool_emptied(struct owner *owner, void *address, struct pool *pool)
 {
     if (LIKELY(pool_used(pool) == 0)) {
         pool_emptied(owner, pool);
@@ -796,15 +796,19 @@ static __attribute__((noinline)) void free_slowly(struct owner *owner, void *add
     errno = saved;
 }
 
-/* The common case is a block of one's own full pool. Nearly hot: kept short. */
-void owner_free_slow(struct owner *owner, struct pool *pool, void *address)
+/* A block of another thread's pool goes into the outbox, if there is a chain for that thread already. */
+static inline bool free_to_outbox(struct owner *owner, struct owner *to, const struct pool *pool, void *address)
 {
-    if (!pool || pool_owner(pool) != owner || pool->state != STATE_FULL || pool->unsettled || owner->exact ||
-        owner->common || pool_block_start(pool, address) != address) {
-        if (address) {
-            free_slowly(owner, address);
-        }
-        return;
+    return !owner->exact && pool->block_size && !pool_purged(pool) && !is_untouched(pool, address) &&
+           pool_block_start(pool, address) == address && remote_free_ready(owner, to, pool, address);
+}
+
+/* A block of one's own full pool. */
+static inline bool free_to_full(struct owner *owner, struct pool *pool, void *address)
+{
+    if (pool->state != STATE_FULL || pool->unsettled || owner->exact || owner->common ||
+        pool_block_start(pool, address) != address) {
+        return false;
     }
     struct block *block = address;
     block->next = NULL;
@@ -812,6 +816,20 @@ void owner_free_slow(struct owner *owner, struct pool *pool, void *address)
     refill(owner, pool);
     if (UNLIKELY(cpu_decrement32(&pool->used))) {
         pool_emptied(owner, pool);
+    }
+    return true;
+}
+
+bool owner_free_quick(struct owner *owner, void *address, struct pool *pool)
+{
+    struct owner *to = pool_owner(pool);
+    return to == owner ? free_to_full(owner, pool, address) : to && free_to_outbox(owner, to, pool, address);
+}
+
+void owner_free_slow(struct owner *owner, void *address, struct pool *pool)
+{
+    if (address && !(pool && owner_free_quick(owner, address, pool))) {
+        free_slowly(owner, address);
     }
 }
 

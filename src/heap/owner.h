@@ -25,11 +25,15 @@ extern struct pool pool_empty;
 
 /* The slow twins. owner_alloc_slow returns NULL with errno ENOMEM. `pool` is what the page map says of the block. */
 void *owner_alloc_slow(struct owner *owner, size_t size);
-void owner_free_slow(struct owner *owner, struct pool *pool, void *block);
+void owner_free_slow(struct owner *owner, void *block, struct pool *pool);
+
+/* The first part of owner_free_slow(), nearly hot: a block of one's own full pool, or of a thread's for whose blocks the
+ * outbox has a chain. False: it is none, or more is to be looked at. */
+bool owner_free_quick(struct owner *owner, void *block, struct pool *pool);
 
 /* What follows when the last block in use of a pool was freed, or, a misuse, one more than were in use. errno is
  * preserved. */
-void owner_pool_emptied(struct owner *owner, struct pool *pool, void *block);
+void owner_pool_emptied(struct owner *owner, void *block, struct pool *pool);
 
 /* The start of the block an address of a class pool lies in, NULL for the tail beyond the last block. */
 void *pool_block_start(const struct pool *pool, const void *address);
@@ -38,7 +42,7 @@ void *pool_block_start(const struct pool *pool, const void *address);
 static inline void *owner_alloc_ready(struct owner *owner, size_t size)
 {
     struct pool *pool = owner->direct[(size + 7) >> 3];
-    struct block *block = pool->free;
+    struct block *block = cpu_returned(pool->free);
     if (LIKELY(block != NULL)) {
         pool->free = block->next;
         cpu_increment32(&pool->used);
@@ -59,23 +63,46 @@ static inline void *owner_alloc(struct owner *owner, size_t size)
     return owner_alloc_slow(owner, size);
 }
 
+/* May the owner free into the pool without further thought? Hot path. */
+static inline bool owner_may_free_fast(const struct owner *owner, const struct pool *pool)
+{
+    return atomic_load_explicit(&pool->fast, memory_order_relaxed) == owner;
+}
+
+/* What became of a block: freed; freed and perhaps the last in use of its pool, so that owner_pool_emptied() follows;
+ * not freed, a slow twin is to look at it. */
+enum owner_freed { OWNER_FREED, OWNER_FREED_LAST, OWNER_NOT_FREED };
+
+/* Frees a block of a pool that is ready for it. Hot path. */
+static inline enum owner_freed owner_free_ready(const struct owner *owner, void *address, struct pool *pool)
+{
+    if (UNLIKELY(!owner_may_free_fast(owner, pool))) {
+        return OWNER_NOT_FREED;
+    }
+    struct block *block = address;
+    struct block *newest = pool->free;
+    if (UNLIKELY(block == newest) || !DEBUG_HOLDS(pool_block_start(pool, address) == address)) {
+        return OWNER_NOT_FREED;
+    }
+    block->next = newest;
+    atomic_signal_fence(memory_order_release); /* a fork in another thread must not see the list without it */
+    pool->free = block;
+    return UNLIKELY(cpu_decrement32(&pool->used)) ? OWNER_FREED_LAST : OWNER_FREED;
+}
+
 /* The same as owner_free() for a block whose pool is known, NULL if it has none. Hot path. */
 static inline void owner_free_in(struct owner *owner, struct pool *pool, void *address)
 {
-    if (LIKELY(pool != NULL && atomic_load_explicit(&pool->fast, memory_order_relaxed) == owner)) {
-        struct block *block = address;
-        struct block *newest = pool->free;
-        if (LIKELY(block != newest && DEBUG_HOLDS(pool_block_start(pool, address) == address))) {
-            block->next = newest;
-            atomic_signal_fence(memory_order_release); /* a fork in another thread must not see the list without it */
-            pool->free = block;
-            if (UNLIKELY(cpu_decrement32(&pool->used))) {
-                owner_pool_emptied(owner, pool, address);
-            }
-            return;
-        }
+    if (UNLIKELY(!pool)) {
+        owner_free_slow(owner, address, NULL);
+        return;
     }
-    owner_free_slow(owner, pool, address);
+    enum owner_freed freed = owner_free_ready(owner, address, pool);
+    if (UNLIKELY(freed == OWNER_FREED_LAST)) {
+        owner_pool_emptied(owner, address, pool);
+    } else if (UNLIKELY(freed == OWNER_NOT_FREED)) {
+        owner_free_slow(owner, address, pool);
+    }
 }
 
 /* Hot path. */

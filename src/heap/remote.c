@@ -5,6 +5,7 @@
 
 #include "heap/remote.h"
 
+#include "heap/misuse.h"
 #include "heap/owner.h"
 
 /* Posts a chain. False if the inbox is closed; the chain is then untouched but for last->next. */
@@ -83,11 +84,23 @@ void remote_flush(struct owner *owner)
     owner_drain(owner); /* a thread that only frees would not look into its inbox otherwise */
 }
 
-static struct outbox *outbox_for(struct owner *owner, struct owner *to)
+/* Blocks of another heap, of the common owner, of a thread without an owner, and large ones do not wait in an outbox. */
+static bool may_wait(const struct owner *owner, const struct owner *to, const struct pool *pool)
 {
-    uintptr_t key = (uintptr_t)to >> 7;
-    key ^= key >> 9;
-    return &owner->outbox[key % OUTBOX_SLOTS];
+    return owner && !to->common && to->heap == owner->heap && pool->block_size < OUTBOX_BLOCK;
+}
+
+/* An empty place in the outbox for blocks of `to`: what another owner has there is sent. */
+static void make_box(struct owner *owner, struct outbox *box, struct owner *to, struct block *last)
+{
+    if (box->to) {
+        owner->outbox_bytes -= box->bytes;
+        send_chain(owner, box);
+    }
+    box->first = NULL;
+    box->to = to;
+    box->last = last;
+    box->bytes = 0;
 }
 
 void remote_free(struct owner *owner, struct pool *pool, struct block *block)
@@ -98,27 +111,18 @@ void remote_free(struct owner *owner, struct pool *pool, struct block *block)
         counter_add(&owner->remote_frees, 1);
         return;
     }
-    if (!owner || to->common || to->heap != owner->heap || pool->block_size >= OUTBOX_BLOCK) {
+    if (!may_wait(owner, to, pool)) {
         send(pool, block, NULL);
         return;
     }
-    struct outbox *box = outbox_for(owner, to);
+    struct outbox *box = remote_box(owner, to);
     if (box->to != to) {
-        if (box->to) {
-            owner->outbox_bytes -= box->bytes;
-            send_chain(owner, box);
-        }
-        box->first = NULL;
-        box->to = to;
-        box->last = block;
-        box->bytes = 0;
+        make_box(owner, box, to, block);
+    } else if (box->first == block) {
+        misuse_report(CAIRN_MISUSE_DOUBLE_FREE, "free", block, owner->heap);
+        return;
     }
-    block->next = box->first;
-    atomic_signal_fence(memory_order_release); /* a fork in another thread must not see the chain without it */
-    box->first = block;
-    size_t weight = pool->block_size > OUTBOX_WEIGHT ? pool->block_size : OUTBOX_WEIGHT;
-    box->bytes += weight;
-    owner->outbox_bytes += weight;
+    remote_push(owner, box, block, remote_weight(pool));
     if (owner->outbox_bytes > OUTBOX_BYTES) {
         remote_flush(owner);
     }
@@ -152,11 +156,14 @@ void remote_route(struct owner *self, struct block *chain, cairn_heap *locked)
         struct block *block = chain;
         chain = chain->next;
         struct pool *pool = pagemap_get(block);
-        if (self && pool_owner(pool) == self) {
-            owner_free_own(self, pool, block);
+        if (!self || pool_owner(pool) != self) {
+            send(pool, block, locked);
+        } else if (owner_may_free_fast(self, pool)) {
+            owner_free_in(self, pool, block);
             own++;
         } else {
-            send(pool, block, locked);
+            owner_free_own(self, pool, block);
+            own++;
         }
     }
     if (own) {

@@ -24,8 +24,46 @@
 #define INBOX_CLOSED ((struct block *)1)
 
 /* Frees a block that `owner` does not own, through its outbox; with owner NULL it is sent at once. Adopts the pool, or
- * takes the lock of its heap, if the common owner has it. */
+ * takes the lock of its heap, if the common owner has it. A block that was the last put into the outbox is reported as
+ * freed twice. */
 void remote_free(struct owner *owner, struct pool *pool, struct block *block);
+
+/* The place in the outbox for blocks of `to`. */
+static inline struct outbox *remote_box(struct owner *owner, const struct owner *to)
+{
+    uintptr_t key = (uintptr_t)to >> 7;
+    key ^= key >> 9;
+    return &owner->outbox[key % OUTBOX_SLOTS];
+}
+
+/* What a block counts in an outbox. */
+static inline size_t remote_weight(const struct pool *pool)
+{
+    return pool->block_size > OUTBOX_WEIGHT ? pool->block_size : OUTBOX_WEIGHT;
+}
+
+static inline void remote_push(struct owner *owner, struct outbox *box, struct block *block, size_t weight)
+{
+    block->next = box->first;
+    atomic_signal_fence(memory_order_release); /* a fork in another thread must not see the chain without it */
+    box->first = block;
+    box->bytes += weight;
+    owner->outbox_bytes += weight;
+}
+
+/* The quick part of remote_free(): there is a chain for the pool's owner `to`, not NULL, and room. False if that is not
+ * so, or more is to be looked at. */
+static inline bool remote_free_ready(struct owner *owner, struct owner *to, const struct pool *pool,
+                                     struct block *block)
+{
+    struct outbox *box = remote_box(owner, to);
+    size_t weight = remote_weight(pool);
+    if (box->to != to || box->first == block || owner->outbox_bytes + weight > OUTBOX_BYTES) {
+        return false;
+    }
+    remote_push(owner, box, block, weight);
+    return true;
+}
 
 /* Sends all that the outbox holds. */
 void remote_flush(struct owner *owner);

@@ -26,13 +26,17 @@ static struct owner *owner_for_free(cairn_heap *heap)
     return owner ? owner : &owner_none;
 }
 
-void *cairn_alloc(cairn_heap *heap, size_t size)
+/* Apart from cairn_alloc(), so that requests in a single heap save no registers for the call that finds a thread's
+ * data. */
+static __attribute__((noinline)) void *alloc_shared(cairn_heap *heap, size_t size)
 {
-    if (heap->single) {
-        return owner_alloc(&heap->base, size);
-    }
     struct owner *owner = heap->is_default ? tls_owner : thread_owner_if_any(heap);
     return LIKELY(owner != NULL) ? owner_alloc(owner, size) : thread_alloc(heap, size);
+}
+
+void *cairn_alloc(cairn_heap *heap, size_t size)
+{
+    return heap->single ? owner_alloc(&heap->base, size) : alloc_shared(heap, size);
 }
 
 void *cairn_calloc(cairn_heap *heap, size_t count, size_t size)
@@ -171,19 +175,41 @@ void *cairn_realloc(cairn_heap *heap, void *block, size_t size)
     return pool ? resize(heap, pool, block, size) : NULL;
 }
 
-void cairn_free(cairn_heap *heap, void *block)
+static __attribute__((noinline)) void free_slowly(cairn_heap *heap, void *block)
+{
+    int saved = errno;
+    struct pool *pool = block ? pool_of_live("free", block, heap) : NULL;
+    if (pool) {
+        owner_free_live(owner_for_free(heap), pool, block);
+    }
+    errno = saved;
+}
+
+/* All frees but those of a single heap's ready blocks: apart from cairn_free(), as alloc_shared() is. */
+static __attribute__((noinline)) void free_in_heap(cairn_heap *heap, void *block, struct pool *pool)
 {
     struct owner *owner = owner_for_free(heap);
+    enum owner_freed freed = pool ? owner_free_ready(owner, block, pool) : OWNER_NOT_FREED;
+    if (UNLIKELY(freed == OWNER_FREED_LAST)) {
+        owner_pool_emptied(owner, block, pool);
+    } else if (UNLIKELY(freed == OWNER_NOT_FREED) && !(pool && owner_free_quick(owner, block, pool))) {
+        free_slowly(heap, block);
+    }
+}
+
+/* The common owner of a shared heap frees nothing without further thought: what is ready here is a single heap's. */
+void cairn_free(cairn_heap *heap, void *block)
+{
     struct pool *pool = pagemap_get(block);
-    if (LIKELY(pool && atomic_load_explicit(&pool->fast, memory_order_relaxed) == owner)) {
-        owner_free(owner, block);
-    } else if (block) {
-        int saved = errno;
-        pool = pool_of_live("free", block, heap);
-        if (pool) {
-            owner_free_live(owner, pool, block);
-        }
-        errno = saved;
+    if (UNLIKELY(!pool)) {
+        free_in_heap(heap, block, NULL);
+        return;
+    }
+    enum owner_freed freed = owner_free_ready(&heap->base, block, pool);
+    if (UNLIKELY(freed == OWNER_FREED_LAST)) {
+        owner_pool_emptied(&heap->base, block, pool);
+    } else if (UNLIKELY(freed == OWNER_NOT_FREED)) {
+        free_in_heap(heap, block, pool);
     }
 }
 
@@ -207,6 +233,21 @@ cairn_heap *cairn_heap_of(const void *address)
 }
 
 /* ---- front.h ---- */
+
+void *front_alloc_slow(size_t size)
+{
+    return owner_alloc_slow(tls_owner, size);
+}
+
+void front_free_slow(void *block, struct pool *pool)
+{
+    owner_free_slow(tls_owner, block, pool);
+}
+
+void front_pool_emptied(void *block, struct pool *pool)
+{
+    owner_pool_emptied(tls_owner, block, pool);
+}
 
 void *front_calloc(size_t count, size_t size)
 {

@@ -4,6 +4,7 @@
 /* test_misuse.c: each kind of misuse is reported as what it is, changes nothing, and leaves the heap sound. */
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,6 +143,50 @@ static void freeing_a_large_block_again_is_reported(void **state)
     expect_report(CAIRN_MISUSE_FOREIGN, "free", huge);
     heap_is_sound(heap);
     cairn_heap_destroy(heap);
+}
+
+struct other_thread {
+    cairn_heap *heap;
+    void *blocks[3];
+};
+
+/* The second free of a block that waits in the outbox for its owner. */
+static void *free_newest_twice(void *argument)
+{
+    struct other_thread *other = argument;
+    cairn_free(other->heap, other->blocks[0]);
+    cairn_free(other->heap, other->blocks[1]);
+    cairn_free(other->heap, other->blocks[1]);
+    cairn_free(other->heap, other->blocks[2]);
+    return NULL;
+}
+
+static void a_double_free_by_another_thread_is_reported(void **state)
+{
+    (void)state;
+    const char *presets[] = {"classic", "cpython", "default"};
+    for (size_t i = 0; i < 2 * COUNT_OF(presets); i++) {
+        cairn_geometry geometry;
+        cairn_heap_options options = options_of_preset(presets[i / 2], &geometry);
+        options.exact = i % 2 == 1;
+        cairn_heap *heap = cairn_heap_create(&options);
+        struct other_thread other = {.heap = heap};
+        void *keeps_the_pool = cairn_alloc(heap, 100);
+        for (size_t k = 0; k < COUNT_OF(other.blocks); k++) {
+            other.blocks[k] = cairn_alloc(heap, 100);
+            assert_non_null(other.blocks[k]);
+        }
+        misuse_record_start();
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, free_newest_twice, &other), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        expect_report(CAIRN_MISUSE_DOUBLE_FREE, "free", other.blocks[1]);
+        cairn_free(heap, keeps_the_pool);
+        cairn_trim(heap);
+        heap_is_sound(heap);
+        assert_int_equal(stats_of(heap)->live_blocks, 0);
+        cairn_heap_destroy(heap);
+    }
 }
 
 static void resizing_a_block_of_a_free_pool_is_reported(void **state)
@@ -412,6 +457,7 @@ int main(void)
         cmocka_unit_test(freeing_the_newest_free_block_again_is_a_double_free),
         cmocka_unit_test(freeing_a_block_of_a_pool_that_is_all_free_is_a_double_free),
         cmocka_unit_test(freeing_a_large_block_again_is_reported),
+        cmocka_unit_test(a_double_free_by_another_thread_is_reported),
         cmocka_unit_test(resizing_a_block_of_a_free_pool_is_reported),
         cmocka_unit_test(pointers_into_small_blocks_are_interior_to_resize),
         cmocka_unit_test(pointers_into_blocks_of_full_pools_are_interior),
