@@ -11,10 +11,11 @@
 #include "heap/geometry.h"
 #include "heap/large.h"
 #include "heap/misuse.h"
+#include "heap/sweep.h"
 #include "heap/watch.h"
 
-/* The calling thread's owner; owner_none if it has none (only of use for frees). */
-static struct owner *owner_for_free(cairn_heap *heap)
+/* The calling thread's owner; owner_none if it has none. */
+static struct owner *owner_of_thread(cairn_heap *heap)
 {
     if (heap->single) {
         return &heap->base;
@@ -61,6 +62,19 @@ void *cairn_calloc(cairn_heap *heap, size_t count, size_t size)
     return block;
 }
 
+/* The next block for requests of `size` bytes rounded up to the alignment, if it is ready and happens to be aligned, as
+ * all blocks of their class mostly are. Nearly hot: a few tests in place of a search. */
+static inline void *alloc_ready_aligned(struct owner *owner, size_t alignment, size_t size)
+{
+    size_t mask = alignment - 1;
+    size_t rounded = (size + mask) & ~mask;
+    if (UNLIKELY(rounded - 1 >= DIRECT_MAX) || UNLIKELY(alignment & mask) || UNLIKELY(rounded < size)) {
+        return NULL;
+    }
+    const struct block *next = owner->direct[(rounded + 7) >> 3]->free;
+    return (uintptr_t)next & mask ? NULL : owner_alloc_ready(owner, rounded);
+}
+
 /* The class whose blocks are all aligned and hold `size` bytes, or -1. */
 static int aligned_class(const cairn_heap *heap, size_t alignment, size_t size)
 {
@@ -78,11 +92,11 @@ static int aligned_class(const cairn_heap *heap, size_t alignment, size_t size)
     return -1;
 }
 
-/* A block of one class by whatever owner the thread has. */
-static void *alloc_in_class(cairn_heap *heap, unsigned class_index, size_t size)
+/* A block of one class by the thread's owner, or whatever else serves the thread. */
+static void *alloc_in_class(cairn_heap *heap, struct owner *owner, unsigned class_index, size_t size)
 {
-    struct owner *owner = heap->single ? &heap->base : thread_owner(heap);
-    if (owner) {
+    owner = LIKELY(owner != &owner_none) ? owner : thread_owner(heap);
+    if (LIKELY(owner != NULL)) {
         return owner_serve(owner, class_index, size);
     }
     os_lock_take(&heap->lock);
@@ -91,7 +105,8 @@ static void *alloc_in_class(cairn_heap *heap, unsigned class_index, size_t size)
     return block;
 }
 
-void *cairn_alloc_aligned(cairn_heap *heap, size_t alignment, size_t size)
+/* What alloc_ready_aligned() does not serve. */
+static void *alloc_aligned_slow(cairn_heap *heap, struct owner *owner, size_t alignment, size_t size)
 {
     if (!alignment || (alignment & (alignment - 1))) {
         errno = EINVAL;
@@ -101,8 +116,24 @@ void *cairn_alloc_aligned(cairn_heap *heap, size_t alignment, size_t size)
         return cairn_alloc(heap, size);
     }
     int class_index = aligned_class(heap, alignment, size);
-    return class_index >= 0 ? alloc_in_class(heap, (unsigned)class_index, size)
+    return class_index >= 0 ? alloc_in_class(heap, owner, (unsigned)class_index, size)
                             : large_alloc(heap, size, alignment, NULL);
+}
+
+void *cairn_alloc_aligned(cairn_heap *heap, size_t alignment, size_t size)
+{
+    struct owner *owner = owner_of_thread(heap);
+    void *block = alloc_ready_aligned(owner, alignment, size);
+    return LIKELY(block != NULL) ? block : alloc_aligned_slow(heap, owner, alignment, size);
+}
+
+/* Is it a block in use in a ready pool of this owner, as pool_to_resize() would find? Nearly hot: a pool with purged
+ * units is left to that. */
+static inline bool is_live_here(const struct owner *owner, const struct pool *pool, const void *block)
+{
+    uint32_t offset = (uint32_t)((uintptr_t)block - (uintptr_t)pool->base);
+    return owner_may_free_fast(owner, pool) && (const void *)pool->free != block && pool_used(pool) != 0 &&
+           !pool_purged(pool) && offset < pool_carved(pool) * pool->block_size && offset % pool->block_size == 0;
 }
 
 /* The record of a block that is to be resized: live, as far as can be told. */
@@ -111,7 +142,7 @@ static struct pool *pool_to_resize(void *block, cairn_heap *expected)
     struct pool *pool = pool_of_live("realloc", block, expected);
     if (pool && pool_kind_of(pool) == POOL_CLASS) {
         struct owner *owner = pool_owner(pool);
-        bool ours = owner == owner_for_free(owner->heap);
+        bool ours = owner == owner_of_thread(owner->heap);
         if (ours && ((void *)pool->free == block || pool_used(pool) == 0)) {
             misuse_report(CAIRN_MISUSE_DOUBLE_FREE, "realloc", block, expected);
             return NULL;
@@ -125,14 +156,19 @@ static size_t usable(const struct pool *pool, const void *block)
     return pool_kind_of(pool) == POOL_CLASS ? pool->block_size : large_usable(pool, block);
 }
 
-/* Resizes without moving where that wastes less than half; NULL if the block must move. */
+/* Does a block of `have` bytes serve `size` without wasting half? */
+static inline bool stays(size_t have, size_t size)
+{
+    return size <= have && (size >= have / 2 || have <= 32);
+}
+
+/* Resizes without moving; NULL if the block must move. */
 static void *resize_in_place(struct pool *pool, void *block, size_t size)
 {
     if (pool_kind_of(pool) != POOL_CLASS) {
         return large_resize(pool, block, size);
     }
-    size_t have = pool->block_size;
-    if (size > have || (size < have / 2 && have > 32)) {
+    if (!stays(pool->block_size, size)) {
         return NULL;
     }
     watch_resized(block, block, size);
@@ -141,7 +177,7 @@ static void *resize_in_place(struct pool *pool, void *block, size_t size)
 
 static void free_to(cairn_heap *heap, void *block)
 {
-    owner_free(owner_for_free(heap), block);
+    owner_free(owner_of_thread(heap), block);
 }
 
 /* Resizes a live block; if it moves, the new one is of `heap`. */
@@ -180,7 +216,7 @@ static __attribute__((noinline)) void free_slowly(cairn_heap *heap, void *block)
     int saved = errno;
     struct pool *pool = block ? pool_of_live("free", block, heap) : NULL;
     if (pool) {
-        owner_free_live(owner_for_free(heap), pool, block);
+        owner_free_live(owner_of_thread(heap), pool, block);
     }
     errno = saved;
 }
@@ -188,7 +224,7 @@ static __attribute__((noinline)) void free_slowly(cairn_heap *heap, void *block)
 /* All frees but those of a single heap's ready blocks: apart from cairn_free(), as alloc_shared() is. */
 static __attribute__((noinline)) void free_in_heap(cairn_heap *heap, void *block, struct pool *pool)
 {
-    struct owner *owner = owner_for_free(heap);
+    struct owner *owner = owner_of_thread(heap);
     enum owner_freed freed = pool ? owner_free_ready(owner, block, pool) : OWNER_NOT_FREED;
     if (UNLIKELY(freed == OWNER_FREED_LAST)) {
         owner_pool_emptied(owner, block, pool);
@@ -251,12 +287,18 @@ void front_pool_emptied(void *block, struct pool *pool)
 
 void *front_calloc(size_t count, size_t size)
 {
-    return cairn_calloc(cairn_heap_default(), count, size);
+    size_t bytes;
+    if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes)) || bytes > DIRECT_MAX) {
+        return cairn_calloc(cairn_heap_default(), count, size);
+    }
+    void *block = front_alloc(bytes);
+    return LIKELY(block != NULL) ? memset(block, 0, bytes) : NULL;
 }
 
 void *front_alloc_aligned(size_t alignment, size_t size)
 {
-    return cairn_alloc_aligned(cairn_heap_default(), alignment, size);
+    void *block = alloc_ready_aligned(tls_owner, alignment, size);
+    return LIKELY(block != NULL) ? block : alloc_aligned_slow(cairn_heap_default(), tls_owner, alignment, size);
 }
 
 void *front_realloc(void *block, size_t size)
@@ -264,7 +306,11 @@ void *front_realloc(void *block, size_t size)
     if (!block) {
         return front_alloc(size);
     }
-    struct pool *pool = pool_to_resize(block, NULL);
+    struct pool *pool = pagemap_get(block);
+    if (LIKELY(pool != NULL) && stays(pool->block_size, size) && is_live_here(tls_owner, pool, block)) {
+        return block;
+    }
+    pool = pool_to_resize(block, NULL);
     return pool ? resize(cairn_heap_default(), pool, block, size) : NULL;
 }
 
