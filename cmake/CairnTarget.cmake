@@ -4,6 +4,7 @@
 # How Cairn's C is compiled and linked. Every target of the project goes through cairn_target().
 
 include_guard(GLOBAL)
+include(${CMAKE_CURRENT_LIST_DIR}/CairnLayout.cmake)
 
 set(CAIRN_WARNINGS -Wall -Wextra -Wundef -Wshadow -Wconversion -Wmissing-prototypes -Werror)
 
@@ -35,6 +36,7 @@ endfunction()
 function(cairn_shared_link target)
   target_link_options(${target} PRIVATE -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro -Wl,--as-needed
                                         -Wl,-Bsymbolic-functions)
+  cairn_lay_out(${target})
   if(CAIRN_SANITIZE)
     target_link_options(${target} PRIVATE -fsanitize=${CAIRN_SANITIZE})
   else()

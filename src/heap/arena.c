@@ -11,12 +11,13 @@
 #include "heap/pagemap.h"
 #include "heap/region.h"
 #include "heap/supply.h"
+#include "os/cpu.h"
 
 /* ---- buckets ---- */
 
 unsigned arena_key(const struct arena *arena)
 {
-    return (unsigned)__builtin_popcountll(arena->free);
+    return cpu_count_bits(arena->free);
 }
 
 static bool wholly_free(const struct arena *arena)
@@ -122,7 +123,7 @@ static void purge_queue(struct arena *arena)
 /* Bytes of the free slots in `set` that hold pages. */
 static size_t warm_bytes_of(const struct arena *arena, uint64_t set)
 {
-    return (size_t)__builtin_popcountll(arena->free & arena->dirty & set) * arena->space->slot_size;
+    return (size_t)cpu_count_bits(arena->free & arena->dirty & set) * arena->space->slot_size;
 }
 
 /* Purges the pages wholly inside slots [slot, slot + count). Slots smaller than a page stay dirty unless their

@@ -5,6 +5,7 @@
  * are described in hole_private.h. Lock: the heap's, held by every caller. */
 
 #include "heap/hole_private.h"
+#include "os/cpu.h"
 
 /* ---- sets ---- */
 
@@ -12,7 +13,7 @@ size_t pages_count(const uint64_t *set, size_t from, size_t to)
 {
     size_t count = 0;
     for (size_t word = from / 64; from < to && word <= (to - 1) / 64; word++) {
-        count += (size_t)__builtin_popcountll(set[word] & word_mask(word, from, to));
+        count += (size_t)cpu_count_bits(set[word] & word_mask(word, from, to));
     }
     return count;
 }
@@ -47,7 +48,7 @@ static inline uint64_t run_mask(size_t from, size_t to)
 static inline size_t count_run(uint64_t word)
 {
     uint64_t run = word >> __builtin_ctzll(word);
-    return run & (run + 1) ? (size_t)__builtin_popcountll(word) : 64 - (size_t)__builtin_clzll(run);
+    return run & (run + 1) ? (size_t)cpu_count_bits(word) : 64 - (size_t)__builtin_clzll(run);
 }
 
 /* Touches pages of one word; how many of them were warm. */

@@ -43,11 +43,12 @@ static struct {
     FILE *out; /* collects into text */
     char *text;
     size_t length, capacity;
-    bool cut;       /* no memory for all of the text */
-    int error_copy; /* a second descriptor of stderr; -1: none */
+    bool cut; /* no memory for all of the text */
     struct stat error_file;
     struct report_file file; /* none: stderr */
-} report = {.error_copy = -1};
+} report;
+
+static int error_copy = -1; /* a second descriptor of stderr; -1: none */
 
 /* ---- the stream ---- */
 
@@ -97,12 +98,12 @@ static FILE *open_collector(void)
 
 void report_keep_stderr(void)
 {
-    if (report.error_copy >= 0 || fstat(STDERR_FILENO, &report.error_file) != 0) {
+    if (error_copy >= 0 || fstat(STDERR_FILENO, &report.error_file) != 0) {
         return;
     }
-    report.error_copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, HIGH_DESCRIPTOR);
-    if (report.error_copy < 0) { /* few descriptors are allowed */
-        report.error_copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    error_copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, HIGH_DESCRIPTOR);
+    if (error_copy < 0) { /* few descriptors are allowed */
+        error_copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     }
 }
 
@@ -115,9 +116,9 @@ static bool is_error_file(int descriptor)
 
 void report_drop_stderr(void)
 {
-    if (is_error_file(report.error_copy)) {
-        close(report.error_copy);
-        report.error_copy = -1;
+    if (is_error_file(error_copy)) {
+        close(error_copy);
+        error_copy = -1;
     }
 }
 
@@ -125,7 +126,7 @@ void report_drop_stderr(void)
  * their numbers to files of its own, into which no word of ours must go. */
 int report_error_descriptor(void)
 {
-    return is_error_file(report.error_copy) ? report.error_copy : is_error_file(STDERR_FILENO) ? STDERR_FILENO : -1;
+    return is_error_file(error_copy) ? error_copy : is_error_file(STDERR_FILENO) ? STDERR_FILENO : -1;
 }
 
 static void write_all(int descriptor, const char *text, size_t length)

@@ -2,7 +2,8 @@
  * Copyright (c) 2026 The Cairn authors */
 
 /* cpu.h: what the hot paths ask of the processor by name, in as few instructions as it allows. Counters that one thread
- * at a time writes and any thread may read: C's atomics give a load, an addition and a store where x86-64 has one instruction (not a locked one: there is
+ * at a time writes and any thread may read: C's atomics give a load, an addition and a store where x86-64 has one
+ * instruction (not a locked one: there is
  * only one writer). Under ThreadSanitizer, which must see every access, and on other processors: plain C. */
 
 #ifndef CAIRN_OS_CPU_H
@@ -64,6 +65,15 @@ static inline void *cpu_returned(void *value)
     __asm__("" : "+a"(value));
 #endif
     return value;
+}
+
+/* The number of bits set. gcc would call a function of its own, which lies apart from the code that needs it. */
+static inline unsigned cpu_count_bits(uint64_t word)
+{
+    word -= word >> 1 & UINT64_C(0x5555555555555555);
+    word = (word & UINT64_C(0x3333333333333333)) + (word >> 2 & UINT64_C(0x3333333333333333));
+    word = (word + (word >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    return (unsigned)(word * UINT64_C(0x0101010101010101) >> 56);
 }
 
 #endif

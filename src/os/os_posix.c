@@ -40,7 +40,13 @@ bool os_thread_watch(void *value)
     return watch_key_made && pthread_setspecific(watch_key, value) == 0;
 }
 
+/* What glibc's pthread_atfork calls, which is a function linked to the end of each library, apart from all others. */
+extern int __register_atfork(void (*before)(void), void (*parent)(void), void (*child)(void), void *library)
+    __attribute__((weak));
+extern __attribute__((visibility("hidden"))) void *__dso_handle;
+
 bool os_fork_hooks(void (*before)(void), void (*parent)(void), void (*child)(void))
 {
-    return pthread_atfork(before, parent, child) == 0;
+    return __register_atfork != NULL ? __register_atfork(before, parent, child, __dso_handle) == 0
+                                     : pthread_atfork(before, parent, child) == 0;
 }

@@ -33,10 +33,11 @@ static struct {
     struct report_file file;  /* none: no trace */
     char program[NAME_BYTES]; /* a JSON string with its quotes */
     pid_t pid;                /* whose trace it is; 0: nobody's yet */
-    int descriptor;           /* -1: none */
     struct stat opened;       /* what it was opened as */
     uint64_t analyses;        /* written */
-} trace = {.descriptor = -1};
+} trace;
+
+static int descriptor = -1; /* of the trace; -1: none */
 
 /* ---- the file ---- */
 
@@ -55,16 +56,16 @@ static void say(const char *what, int error)
 static bool is_ours(void)
 {
     struct stat now;
-    return trace.descriptor >= 0 && fstat(trace.descriptor, &now) == 0 && now.st_dev == trace.opened.st_dev &&
+    return descriptor >= 0 && fstat(descriptor, &now) == 0 && now.st_dev == trace.opened.st_dev &&
            now.st_ino == trace.opened.st_ino;
 }
 
 static void let_go(void)
 {
     if (is_ours()) {
-        close(trace.descriptor);
+        close(descriptor);
     }
-    trace.descriptor = -1;
+    descriptor = -1;
 }
 
 static void give_up(void)
@@ -77,7 +78,7 @@ static void give_up(void)
 static bool put(const char *text, size_t length)
 {
     while (length > 0) {
-        ssize_t written = write(trace.descriptor, text, length);
+        ssize_t written = write(descriptor, text, length);
         if (written < 0 && errno == EINTR) {
             continue;
         }
@@ -109,18 +110,18 @@ static int open_high(void)
 static bool begin(void)
 {
     char event[EVENT_BYTES];
-    trace.descriptor = open_high();
-    if (trace.descriptor < 0 || fstat(trace.descriptor, &trace.opened) != 0) {
+    descriptor = open_high();
+    if (descriptor < 0 || fstat(descriptor, &trace.opened) != 0) {
         say("cannot write", errno);
         give_up();
         return false;
     }
-    if (flock(trace.descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
         give_up();
         return false;
     }
     if (S_ISREG(trace.opened.st_mode)) {
-        (void)ftruncate(trace.descriptor, 0);
+        (void)ftruncate(descriptor, 0);
     }
     trace.pid = getpid();
     int length = snprintf(event, sizeof event,
@@ -200,8 +201,8 @@ void trace_close(void)
     static const char bracket[] = "\n]\n";
     if (trace.file.path[0] != '\0' && trace.pid == getpid() && is_ours()) {
         trace.file.path[0] = '\0';
-        (void)!write(trace.descriptor, bracket, sizeof bracket - 1);
-        close(trace.descriptor);
+        (void)!write(descriptor, bracket, sizeof bracket - 1);
+        close(descriptor);
     }
 }
 

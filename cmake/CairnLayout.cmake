@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+# Copyright (c) 2026 The Cairn authors
+#
+# Where the parts of Cairn's shared libraries lie. A process that Cairn serves has the pages of the library that it touches
+# in its resident memory, and the system maps the 64 KiB around a page of a file that is touched. So segments start at
+# multiples of 64 KiB, what every process needs lies together, and what few need apart from it:
+#   - constants beside the tables that the dynamic linker reads (layout.ld), away from what only a debugger reads;
+#   - code and variables in the order of the sources: first requests, which fit into 64 KiB, then the start, then the rest.
+
+include_guard(GLOBAL)
+include(CheckLinkerFlag)
+
+set(CAIRN_LAYOUT "LINKER:-T,${CMAKE_CURRENT_LIST_DIR}/layout.ld,-z,max-page-size=65536")
+check_linker_flag(C "${CAIRN_LAYOUT}" CAIRN_CAN_LAYOUT)
+
+set(CAIRN_SOURCES_OF_REQUESTS
+    src/heap/owner.c src/heap/request.c src/malloc/malloc.c src/python/domains.c src/heap/large.c src/heap/hole.c
+    src/heap/hole_index.c src/heap/hole_tree.c src/heap/hole_pages.c src/heap/hole_check.c src/heap/arena.c
+    src/heap/sweep.c src/heap/pagemap.c src/heap/meta.c src/heap/remote.c src/os/os_linux.c src/os/os_posix.c)
+set(CAIRN_SOURCES_OF_START
+    src/heap/thread.c src/heap/supply.c src/heap/region.c src/heap/heap.c src/heap/options.c src/heap/geometry.c
+    src/heap/text.c src/malloc/start.c src/malloc/program.c src/malloc/idle.c src/malloc/operators.c src/malloc/exit.c
+    src/observe/report_file.c src/python/command_line.c src/python/waiting.c src/python/snapshot.c
+    src/malloc/report.c src/malloc/leak_check.c src/python/pauses.c src/python/trace.c)
+
+# Sets `result` to the source files given, in that order.
+function(cairn_in_order result)
+  set(ordered "")
+  foreach(name IN LISTS CAIRN_SOURCES_OF_REQUESTS CAIRN_SOURCES_OF_START)
+    if("${PROJECT_SOURCE_DIR}/${name}" IN_LIST ARGN)
+      list(APPEND ordered "${PROJECT_SOURCE_DIR}/${name}")
+    endif()
+  endforeach()
+  list(APPEND ordered ${ARGN})
+  list(REMOVE_DUPLICATES ordered)
+  set(${result} ${ordered} PARENT_SCOPE)
+endfunction()
+
+# Lays out a shared library, if the linker is one that can be told how.
+function(cairn_lay_out target)
+  if(CAIRN_CAN_LAYOUT AND NOT CAIRN_SANITIZE)
+    target_link_options(${target} PRIVATE ${CAIRN_LAYOUT})
+    set_target_properties(${target} PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/layout.ld)
+  endif()
+endfunction()
