@@ -81,4 +81,7 @@ static inline void front_single_free(struct owner *owner, void *block)
     owner_free(owner, block);
 }
 
+/* cairn_realloc() on the owner's heap. */
+void *front_single_realloc(struct owner *owner, void *block, size_t size);
+
 #endif

@@ -285,6 +285,27 @@ void front_pool_emptied(void *block, struct pool *pool)
     owner_pool_emptied(tls_owner, block, pool);
 }
 
+void *front_single_realloc(struct owner *owner, void *block, size_t size)
+{
+    if (!block) {
+        return owner_alloc(owner, size);
+    }
+    struct pool *pool = pagemap_get(block);
+    if (LIKELY(pool != NULL) && is_live_here(owner, pool, block)) {
+        size_t have = pool->block_size;
+        if (stays(have, size)) {
+            return block;
+        }
+        void *moved = size <= DIRECT_MAX ? owner_alloc_ready(owner, size) : NULL;
+        if (LIKELY(moved != NULL)) {
+            memcpy(moved, block, have < size ? have : size);
+            owner_free_in(owner, pool, block);
+            return moved;
+        }
+    }
+    return cairn_realloc(owner->heap, block, size);
+}
+
 void *front_calloc(size_t count, size_t size)
 {
     size_t bytes;

@@ -151,8 +151,7 @@ static void *single_calloc(void *context, size_t count, size_t size)
 
 static void *single_realloc(void *context, void *block, size_t size)
 {
-    const struct owner *owner = context;
-    return cairn_realloc(owner->heap, block, size);
+    return front_single_realloc(context, block, size);
 }
 
 static void single_free(void *context, void *block)
