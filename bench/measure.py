@@ -2,10 +2,12 @@
 # Copyright (c) 2026 The Cairn authors
 """Allocators and measuring: one run of one row under one allocator, and the interleaved series of a row.
 
-An allocator is put in front of a program from outside: Cairn by `cairn run`, the others by LD_PRELOAD of their soname,
-found by the dynamic linker. "glibc" preloads libc.so.6 itself, which changes nothing for most programs and gives
-glibc's malloc to those that Debian links against another one (redis-server against jemalloc). "stock" preloads
-nothing: for the Python group it is CPython as it comes, with pymalloc.
+An allocator is put in front of a program from outside, by LD_PRELOAD: Cairn's library of this build, and the others'
+sonames, found by the dynamic linker. `cairn run` does the same and becomes the program by exec; run by it, a program
+counts the command's own peak (2 MB) and start (1 ms) as its own, since a process keeps its figures over an exec.
+"glibc" preloads libc.so.6 itself, which changes nothing for most programs and gives glibc's malloc to those that
+Debian links against another one (redis-server against jemalloc). "stock" preloads nothing: for the Python group it is
+CPython as it comes, with pymalloc.
 
 Invariants: every allocator gets the same arguments and the same environment; the caller's LD_PRELOAD, PYTHONMALLOC and
 CAIRN_* are taken out; the runs of one row go in turns (A B C A B C ...), so that a noisy moment meets them all; a run
@@ -96,19 +98,20 @@ class Cell:
 
 
 class Bench:
-    """Runs rows. `folder` is BUILD/bench, `cairn_command` the path of `cairn`, `timeout` seconds per run, `rest_ms`
-    the rest before final memory is read (0: it is not)."""
+    """Runs rows. `folder` is BUILD/bench, `cairn_command` the path of `cairn` in the build folder, beside its libraries,
+    `timeout` seconds per run, `rest_ms` the rest before final memory is read (0: it is not)."""
 
     def __init__(self, folder, cairn_command, launcher, timeout, rest_ms=0):
         self.folder = folder
         self.cairn_command = cairn_command
+        self.cairn_preload = os.path.join(os.path.dirname(cairn_command), "libcairn-preload.so")
         self.launcher = launcher
         self.timeout = timeout
         self.rest_ms = rest_ms
 
     def command(self, allocator, words):
         if allocator is CAIRN:
-            return [self.cairn_command, "run", "--", *words]
+            return [f"LD_PRELOAD={self.cairn_preload}", *words]
         if allocator is STOCK:
             return words
         return [f"LD_PRELOAD={allocator.soname}", *words]
