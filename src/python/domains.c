@@ -33,7 +33,8 @@
 #include "record/record.h"
 
 enum { DOMAINS = CAIRN_DOMAIN_OBJECT + 1 };
-enum { PYTHON_KEEP_PERCENT = 10 }; /* stock Python keeps little: the peak must hardly be higher */
+/* Stock Python keeps little: the peak must hardly be higher. But a program whose work swings may keep more by and by. */
+enum { PYTHON_KEEP_PERCENT = 5, PYTHON_KEEP_MOST = 20 };
 enum { FIRST_MINOR = 8, LAST_MINOR = 13, FIRST_MINOR_WITH_MANY_GILS = 12 };
 
 static struct {
@@ -213,6 +214,7 @@ static cairn_heap *make_heap(bool single)
     cairn_heap *heap = cairn_heap_create(&wanted);
     if (heap != NULL) {
         heap->few_from_holes = true;
+        heap->keep_most = PYTHON_KEEP_MOST;
         heap->huge_arenas = options->gc.snapshot;
     }
     return heap;
