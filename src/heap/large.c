@@ -472,6 +472,17 @@ void *large_try(cairn_heap *heap, size_t size)
     return block;
 }
 
+void *large_after_pools(cairn_heap *heap, size_t size, size_t alignment, int saved)
+{
+    if (!heap->meta.region) {
+        return NULL;
+    }
+    void *block = large_alloc(heap, size, alignment, NULL);
+    atomic_fetch_sub_explicit(&heap->requests_failed, 1, memory_order_relaxed);
+    errno = block ? saved : ENOMEM;
+    return block;
+}
+
 struct large_place large_find(const void *address)
 {
     struct large_place place = {NULL, NULL, 0};

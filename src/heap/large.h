@@ -25,6 +25,11 @@ void *large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)
  * lock. */
 void *large_try(cairn_heap *heap, size_t size);
 
+/* The same as large_alloc() for a request that no pool could serve, and whose failure was counted: in a region that has
+ * no room for an arena, holes may still serve. NULL in other heaps; errno is as before the pools were asked, `saved`,
+ * if a hole serves. */
+void *large_after_pools(cairn_heap *heap, size_t size, size_t alignment, int saved);
+
 /* Frees a large or huge block. Takes the heap's lock. */
 void large_free(struct pool *pool, void *block);
 

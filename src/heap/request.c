@@ -116,8 +116,12 @@ static void *alloc_aligned_slow(cairn_heap *heap, struct owner *owner, size_t al
         return cairn_alloc(heap, size);
     }
     int class_index = aligned_class(heap, alignment, size);
-    return class_index >= 0 ? alloc_in_class(heap, owner, (unsigned)class_index, size)
-                            : large_alloc(heap, size, alignment, NULL);
+    if (class_index < 0) {
+        return large_alloc(heap, size, alignment, NULL);
+    }
+    int saved = errno;
+    void *block = alloc_in_class(heap, owner, (unsigned)class_index, size);
+    return LIKELY(block) ? block : large_after_pools(heap, size, alignment, saved);
 }
 
 void *cairn_alloc_aligned(cairn_heap *heap, size_t alignment, size_t size)

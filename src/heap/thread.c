@@ -5,6 +5,8 @@
 
 #include "heap/thread.h"
 
+#include <errno.h>
+
 #include "heap/arena.h"
 #include "heap/large.h"
 #include "heap/meta.h"
@@ -221,10 +223,11 @@ void *thread_alloc(cairn_heap *heap, size_t size)
     if (owner) {
         return owner_alloc(owner, size);
     }
+    int saved = errno;
     os_lock_take(&heap->lock);
     void *block = owner_alloc(&heap->base, size);
     os_lock_give(&heap->lock);
-    return block;
+    return block ? block : large_after_pools(heap, size, 1, saved);
 }
 
 /* The thread ends. Its table is read under the registry's lock, so that no heap in it is destroyed meanwhile. */

@@ -688,6 +688,98 @@ static void memory_too_small_for_one_arena_is_einval(void **state)
     assert_true(os->release(memory, MIB(2)));
 }
 
+/* A heap in given memory that has no room for an arena, but a free block of 700 KiB. */
+static cairn_heap *with_one_hole(char *memory, size_t size, bool single)
+{
+    static const size_t wanted[] = {KIB(700), KIB(700), 20000};
+    cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
+    options.single = single;
+    options.memory = memory;
+    options.memory_size = size;
+    cairn_heap *heap = made(&options);
+    assert_non_null(cairn_alloc(heap, 48)); /* the first of its class: not from a pool */
+    size_t many = fill_up(heap, memory, size, wanted, COUNT_OF(wanted));
+    assert_true(many > 3);
+    cairn_free(heap, held[0]);
+    return heap;
+}
+
+static void holes_serve_what_no_pool_can_also_when_aligned(void **state)
+{
+    (void)state;
+    const size_t size = MIB(4);
+    char *memory = memory_of(size);
+    for (int single = 0; single < 2; single++) {
+        cairn_heap *heap = with_one_hole(memory, size, single);
+        uint64_t failed = stats_of(heap)->requests_failed;
+        errno = 0;
+        for (size_t alignment = 1; alignment <= 4096; alignment *= 2) {
+            char *block = cairn_alloc_aligned(heap, alignment, 100);
+            assert_non_null(block);
+            assert_true(inside(block, memory, size));
+            assert_int_equal(address_of(block) % alignment, 0);
+            cairn_free(heap, block);
+        }
+        assert_int_equal(errno, 0);
+        assert_int_equal(stats_of(heap)->requests_failed, failed);
+        assert_null(cairn_alloc_aligned(heap, 64, MIB(1)));
+        assert_int_equal(errno, ENOMEM);
+        assert_int_equal(stats_of(heap)->requests_failed, failed + 1);
+        heap_is_sound(heap);
+        cairn_heap_destroy(heap);
+    }
+    assert_true(os->release(memory, size));
+}
+
+static pthread_key_t late_key;
+
+struct late {
+    cairn_heap *heap;
+    int rounds; /* of destructors to come */
+    void *block;
+};
+
+/* Runs in each round of the thread's destructors; in the last of them the thread has no owner any more. */
+static void ask_late(void *value)
+{
+    struct late *late = value;
+    if (--late->rounds > 0) {
+        (void)pthread_setspecific(late_key, late);
+        return;
+    }
+    late->block = cairn_alloc(late->heap, 200);
+}
+
+static void *end_with_a_request(void *argument)
+{
+    struct late *late = argument;
+    cairn_free(late->heap, cairn_alloc(late->heap, 48));
+    (void)pthread_setspecific(late_key, late);
+    return NULL;
+}
+
+static void holes_serve_a_thread_that_is_ending(void **state)
+{
+    (void)state;
+    const size_t size = MIB(4);
+    char *memory = memory_of(size);
+    cairn_heap *heap = with_one_hole(memory, size, false);
+    uint64_t failed = stats_of(heap)->requests_failed;
+    struct late late = {heap, 3, NULL};
+    pthread_t thread;
+    assert_int_equal(pthread_key_create(&late_key, ask_late), 0);
+    start_thread(&thread, end_with_a_request, &late);
+    join_thread(thread);
+    assert_non_null(late.block);
+    assert_true(inside(late.block, memory, size));
+    assert_int_equal(stats_of(heap)->requests_failed, failed);
+    cairn_free(heap, late.block);
+    assert_int_equal(pthread_key_delete(late_key), 0);
+    heap_is_sound(heap);
+    cairn_heap_destroy(heap);
+    assert_true(os->release(memory, size));
+}
+
 static void *use_region(void *argument)
 {
     struct sharer *sharer = argument;
@@ -760,6 +852,8 @@ int main(void)
         cmocka_unit_test(misuse_is_seen_in_given_memory),
         cmocka_unit_test(memory_too_small_for_one_arena_is_einval),
         cmocka_unit_test(threads_use_a_heap_in_given_memory),
+        cmocka_unit_test(holes_serve_what_no_pool_can_also_when_aligned),
+        cmocka_unit_test(holes_serve_a_thread_that_is_ending),
     };
     return cmocka_run_group_tests_name("region", tests, settle, NULL);
 }
