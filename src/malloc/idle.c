@@ -7,7 +7,8 @@
  * them. A background thread would be seen by the program (its thread count, fork warnings, unshare), so the tick rides
  * on the calls by which programs wait: when such a call would wait longer than free pools may keep their pages, and
  * there are some, it is split: it first waits that long, and if nothing happened meanwhile purges and waits on, with
- * looks at what it waits for in between if there is much to do. When
+ * looks at what it waits for in between if there is much to do. A shorter one purges what is due when it begins, if
+ * what it waits for is not there yet, once in half that time: an event loop may never wait longer. When
  * there is nothing to purge, a call costs one look at a counter, and when what it waits for is there already, no more
  * system calls than without.
  *
@@ -29,6 +30,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
@@ -37,6 +39,8 @@
 #include <unistd.h>
 
 #include "heap/front.h"
+#include "heap/types.h"
+#include "os/os.h"
 #include "python/waiting.h"
 
 /* The next definition of each function after this library's. Found by the constructor, or at the first call if a
@@ -64,13 +68,30 @@ static __attribute__((constructor)) void find_real(void)
 
 enum { NANO = 1000000000, NANO_PER_MS = 1000000, MICRO = 1000000 };
 
-/* How many milliseconds to wait before purging, if a wait of `timeout` ms (negative: for ever) is worth splitting; 0 if
- * not. */
+enum { WHOLE = -1 }; /* a wait that is not split */
+
+/* Is it time to look for what is due? Once in half a slice, whoever waits. */
+static bool look_is_due(unsigned slice)
+{
+    static _Atomic(uint64_t) looked; /* on os_clock_ms() */
+    uint64_t now = os_clock_ms();
+    uint64_t last = atomic_load_explicit(&looked, memory_order_relaxed);
+    return now - last >= slice / 2 &&
+           atomic_compare_exchange_strong_explicit(&looked, &last, now, memory_order_relaxed, memory_order_relaxed);
+}
+
+/* How many milliseconds to wait before purging, in a wait of `timeout` ms (negative: for ever), or WHOLE. Waits too
+ * short for that, of which the days of a server may consist, purge what is due when they begin: 0. */
 static int first_slice(long long timeout)
 {
     unsigned slice = heap_idle_ms(python_wants_sweep());
-    bool worth = slice && slice < INT32_MAX && (timeout < 0 || timeout > (long long)slice);
-    return worth ? (int)slice : 0;
+    if (LIKELY(!slice) || slice >= INT32_MAX || timeout == 0) {
+        return WHOLE;
+    }
+    if (timeout < 0 || timeout > (long long)slice) {
+        return (int)slice;
+    }
+    return look_is_due(slice) ? 0 : WHOLE;
 }
 
 /* Gives back for a bounded time. True if there is more to do. */
@@ -210,7 +231,7 @@ static int poll_split(struct pollfd *fds, nfds_t count, int timeout, int slice, 
 CAIRN_API int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
     int slice = first_slice(timeout);
-    if (slice) {
+    if (slice != WHOLE) {
         int ready = REAL(poll)(fds, count, 0);
         ready = ready ? ready : poll_split(fds, count, timeout, slice, __builtin_return_address(0));
         if (!refused(ready)) {
@@ -247,7 +268,7 @@ static int epoll_split(int epoll, struct epoll_event *events, int most, int time
 CAIRN_API int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout)
 {
     int slice = first_slice(timeout);
-    if (slice) {
+    if (slice != WHOLE) {
         int ready = REAL(epoll_wait)(epoll, events, most, 0);
         ready = ready ? ready : epoll_split(epoll, events, most, timeout, slice, NULL, __builtin_return_address(0));
         if (!refused(ready)) {
@@ -260,7 +281,7 @@ CAIRN_API int epoll_wait(int epoll, struct epoll_event *events, int most, int ti
 CAIRN_API int epoll_pwait(int epoll, struct epoll_event *events, int most, int timeout, const sigset_t *mask)
 {
     int slice = first_slice(timeout);
-    if (slice) {
+    if (slice != WHOLE) {
         int ready = REAL(epoll_pwait)(epoll, events, most, 0, mask);
         ready = ready ? ready : epoll_split(epoll, events, most, timeout, slice, mask, __builtin_return_address(0));
         if (!refused(ready)) {
@@ -341,8 +362,8 @@ CAIRN_API int select(int count, fd_set *readable, fd_set *writable, fd_set *exce
 {
     bool sound = count <= FD_SETSIZE &&
                  (!timeout || (timeout->tv_sec >= 0 && timeout->tv_sec < INT32_MAX && timeout->tv_usec >= 0));
-    int slice = sound ? first_slice(timeout ? to_ms(from_timeval(timeout)) : -1) : 0;
-    if (slice) {
+    int slice = sound ? first_slice(timeout ? to_ms(from_timeval(timeout)) : -1) : WHOLE;
+    if (slice != WHOLE) {
         struct kept_sets kept;
         struct timeval none = {0};
         keep_sets(&kept, count, readable, writable, exceptional);
@@ -397,8 +418,8 @@ static int sleep_split(struct timespec whole, struct timespec *left, int slice, 
 
 static int sleep_for(const struct timespec *request, struct timespec *remaining, const void *caller)
 {
-    int slice = valid(request) ? first_slice(to_ms(*request)) : 0;
-    if (slice) {
+    int slice = valid(request) ? first_slice(to_ms(*request)) : WHOLE;
+    if (slice != WHOLE) {
         struct timespec left;
         int error = sleep_split(*request, &left, slice, caller);
         if (!error) {
@@ -426,8 +447,8 @@ static int sleep_until(clockid_t clock, const struct timespec *until, const void
     if (clock == CLOCK_MONOTONIC && valid(until) && clock_gettime(clock, &now) == 0) {
         struct timespec wait = difference(*until, now);
         struct timespec left;
-        int slice = wait.tv_sec >= 0 ? first_slice(to_ms(wait)) : 0;
-        int error = slice ? sleep_split(wait, &left, slice, caller) : EPERM;
+        int slice = wait.tv_sec >= 0 ? first_slice(to_ms(wait)) : WHOLE;
+        int error = slice != WHOLE ? sleep_split(wait, &left, slice, caller) : EPERM;
         if (!error || error == EINTR) {
             return error;
         }
@@ -441,8 +462,8 @@ CAIRN_API int clock_nanosleep(clockid_t clock, int flags, const struct timespec 
         return sleep_until(clock, request, __builtin_return_address(0));
     }
     bool steady = clock == CLOCK_MONOTONIC || clock == CLOCK_REALTIME; /* setting the latter moves no relative sleep */
-    int slice = steady && flags == 0 && valid(request) ? first_slice(to_ms(*request)) : 0;
-    if (slice) {
+    int slice = steady && flags == 0 && valid(request) ? first_slice(to_ms(*request)) : WHOLE;
+    if (slice != WHOLE) {
         struct timespec left;
         int error = sleep_split(*request, &left, slice, __builtin_return_address(0));
         if (error == EINTR && remaining) {

@@ -20,6 +20,17 @@ def test_memory_goes_back_while_waiting(build, tmp_path, call):
     assert 500 <= waited < 5000
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_memory_goes_back_in_an_event_loop_of_short_waits(build, tmp_path, call):
+    """Redis, for one, never waits longer than a tenth of a second. Each wait lasts as long as it was asked to."""
+    outcome = execute([build("waiting.c"), call, "50"], cairn_environment(), tmp_path)
+    result, before, after, waited = map(int, outcome.out.split())
+    assert outcome.code == 0 and result == 0
+    assert before > 60, "the freed blocks must still hold their pages"
+    assert after < 20
+    assert 500 <= waited < 5000
+
+
 def test_nothing_is_purged_before_its_time(build, tmp_path):
     outcome = execute([build("waiting.c"), "poll"], cairn_environment(purge_delay=60000), tmp_path)
     _, before, after, _ = map(int, outcome.out.split())
