@@ -10,7 +10,7 @@ bench/churn.c says what the threads do. Resident memory (Rss of /proc/PID/smaps_
 minute (of a short run: the first third) is warm-up; after it
 
 - "growth" is the rise of the straight line through the samples, from its start to its end, in percent of its start:
-  flat means at most 3% or 1 MiB;
+  flat means at most 3% or 1 MiB, and no more in the second half alone: what fell and rises again is not flat;
 - "ended": resident two seconds after all threads have ended and all is freed, "trimmed": after malloc_trim();
 - arenas of Cairn while the threads live, after they ended, and after the trim. None is stranded if those that are left
   at the end are no more than the pools of the program's own few blocks.
@@ -53,6 +53,12 @@ def line_through(samples):
     return tuple(mean + slope * (moment - middle) for moment in (samples[0][0], samples[-1][0]))
 
 
+def growth(samples):
+    """(percent, MiB) of the line through the samples."""
+    first, last = line_through(samples)
+    return 100 * (last - first) / first, last - first
+
+
 class Result:
     """What one allocator did: samples while it churned, and what was left."""
 
@@ -68,13 +74,13 @@ class Result:
         return [sample for sample in self.samples if sample[0] >= self.warm_up]
 
     def growth(self):
-        """(percent, MiB) of the line through the samples after the warm-up."""
-        first, last = line_through(self.judged())
-        return 100 * (last - first) / first, last - first
+        """(percent, MiB) after the warm-up."""
+        return growth(self.judged())
 
     def flat(self):
-        percent, mib = self.growth()
-        return percent <= FLAT_PERCENT or mib <= FLAT_MIB
+        judged = self.judged()
+        lines = [growth(samples) for samples in (judged, judged[len(judged) // 2 :])]
+        return all(percent <= FLAT_PERCENT or mib <= FLAT_MIB for percent, mib in lines)
 
     def stranded(self):
         _, arenas, pools, *_ = self.rest["trimmed"]
@@ -167,9 +173,9 @@ TEXT = """## Churn for minutes
 Written by `bench/churn.py{words}` on {cores} cores.
 {threads} threads replace blocks of their own and of each other; each lives for 300,000 steps and is followed by
 another. "first" and "last" are the ends of the straight line through what was resident each second after the first
-minute (of a short run: the first third), "growth" is between them; flat: at most 3% or 1 MiB. "ended" is what was
-resident two seconds after all threads had ended and all was freed. Arenas: with the threads alive, ended, trimmed;
-stranded: left after the trim beyond those of the program's own few blocks.
+minute (of a short run: the first third), "growth" is between them; flat: at most 3% or 1 MiB, also in the second half
+of these samples alone. "ended" is what was resident two seconds after all threads had ended and all was freed. Arenas:
+with the threads alive, ended, trimmed; stranded: left after the trim beyond those of the program's own few blocks.
 
 """
 

@@ -394,6 +394,9 @@ def test_churn_is_judged_by_its_line():
     result.samples = [(second, 100 + 0.1 * second) for second in range(120)]
     assert result.growth() == (pytest.approx(100 * 5.9 / 106), pytest.approx(5.9))
     assert not result.flat()
+    result.samples = [(second, 150 - second if second < 90 else 60 + 0.2 * (second - 90)) for second in range(120)]
+    assert result.growth()[1] < 0
+    assert not result.flat()  # it fell, and rises again
     result.rest["trimmed"] = (5.0, 9, 3, 4, 1, 0)
     assert result.stranded() == 6
     result.rest["trimmed"] = (5.0, 40, 50, 4000, 1, 0)  # pools whose blocks are lost keep arenas too
