@@ -6,10 +6,11 @@
  * `cairn run --no-children -- env X=1 python3 app.py` starts env, and env becomes python3 by exec: the same process,
  * so it must stay on Cairn. Hence the exec functions put the old value back if they run in the very process that took
  * it out (a child, also one of vfork, has another process id) and its environment still has what children_leave()
- * left. Of the exec functions these are the three that programs which start other programs use.
+ * left.
  *
  * A snapshot of Python's heap that is under way ends before exec, for the program that follows would be left with a
- * child it does not know.
+ * child it does not know. So every exec function of the C library comes through here: inside of it they reach the system
+ * directly. An exec that fails has ended the snapshot, and no more.
  *
  * The environment is changed in place: nothing is allocated, and libc's `environ` stays the array it was. State is
  * written in the constructor and only read afterwards. */
@@ -18,6 +19,7 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -151,35 +153,138 @@ static void restore(char *const *environment, size_t n, char **copy)
     }
 }
 
-static int exec_path(const char *path, char *const argv[], char *const environment[])
+/* ---- exec ---- */
+
+/* The next definitions after this library's. Found by the constructor, or at the first call if a program's own
+ * constructors become another program before that. */
+static struct {
+    __typeof__(&execvpe) search;
+    __typeof__(&fexecve) file;
+} real;
+
+static __attribute__((constructor)) void find_real(void)
 {
-    return (int)syscall(SYS_execve, path, argv, environment);
+    real.search = (__typeof__(&execvpe))dlsym(RTLD_NEXT, "execvpe");
+    real.file = (__typeof__(&fexecve))dlsym(RTLD_NEXT, "fexecve");
 }
 
-static int exec_with(int (*call)(const char *, char *const[], char *const[]), const char *program, char *const argv[],
-                     char *const environment[])
+/* What is to be executed: by its path, by a name to search for in PATH, or by a descriptor. */
+struct program {
+    enum { BY_PATH, BY_SEARCH, BY_FILE } how;
+    const char *name;
+    int file;
+};
+
+static int execute(const struct program *program, char *const argv[], char *const environment[])
+{
+    if (program->how != BY_PATH && (real.search == NULL || real.file == NULL)) {
+        find_real();
+    }
+    switch (program->how) {
+    case BY_SEARCH:
+        return real.search(program->name, argv, environment);
+    case BY_FILE:
+        return real.file(program->file, argv, environment);
+    default:
+        return (int)syscall(SYS_execve, program->name, argv, environment);
+    }
+}
+
+static int become(struct program program, char *const argv[], char *const environment[])
 {
     snapshot_leave();
     if (!stays(environment)) {
-        return call(program, argv, environment);
+        return execute(&program, argv, environment);
     }
     size_t n = count(environment);
     char *copy[n + 2];
     restore(environment, n, copy);
-    return call(program, argv, copy);
+    return execute(&program, argv, copy);
 }
 
 CAIRN_API int execve(const char *path, char *const argv[], char *const environment[])
 {
-    return exec_with(exec_path, path, argv, environment);
+    return become((struct program){.how = BY_PATH, .name = path}, argv, environment);
 }
 
 CAIRN_API int execv(const char *path, char *const argv[])
 {
-    return exec_with(exec_path, path, argv, environ);
+    return execve(path, argv, environ);
+}
+
+CAIRN_API int execvpe(const char *file, char *const argv[], char *const environment[])
+{
+    return become((struct program){.how = BY_SEARCH, .name = file}, argv, environment);
 }
 
 CAIRN_API int execvp(const char *file, char *const argv[])
 {
-    return exec_with(execvpe, file, argv, environ);
+    return execvpe(file, argv, environ);
+}
+
+CAIRN_API int fexecve(int file, char *const argv[], char *const environment[])
+{
+    return become((struct program){.how = BY_FILE, .file = file}, argv, environment);
+}
+
+/* ---- exec with the arguments one by one ---- */
+
+/* How many there are in front of the NULL. */
+static size_t count_arguments(const char *first, va_list rest)
+{
+    size_t n = 0;
+    for (const char *argument = first; argument != NULL; argument = va_arg(rest, const char *)) {
+        n++;
+    }
+    return n;
+}
+
+/* Fills argv with n of them and the NULL; `rest` is behind that then. */
+static void take_arguments(const char *first, va_list rest, size_t n, char **argv)
+{
+    argv[0] = (char *)first;
+    for (size_t i = 1; i <= n; i++) {
+        argv[i] = va_arg(rest, char *);
+    }
+}
+
+CAIRN_API int execl(const char *path, const char *first, ...)
+{
+    va_list arguments;
+    va_start(arguments, first);
+    size_t n = count_arguments(first, arguments);
+    va_end(arguments);
+    char *argv[n + 1];
+    va_start(arguments, first);
+    take_arguments(first, arguments, n, argv);
+    va_end(arguments);
+    return execve(path, argv, environ);
+}
+
+CAIRN_API int execlp(const char *file, const char *first, ...)
+{
+    va_list arguments;
+    va_start(arguments, first);
+    size_t n = count_arguments(first, arguments);
+    va_end(arguments);
+    char *argv[n + 1];
+    va_start(arguments, first);
+    take_arguments(first, arguments, n, argv);
+    va_end(arguments);
+    return execvpe(file, argv, environ);
+}
+
+/* The environment follows the NULL. */
+CAIRN_API int execle(const char *path, const char *first, ...)
+{
+    va_list arguments;
+    va_start(arguments, first);
+    size_t n = count_arguments(first, arguments);
+    va_end(arguments);
+    char *argv[n + 1];
+    va_start(arguments, first);
+    take_arguments(first, arguments, n, argv);
+    char *const *environment = va_arg(arguments, char *const *);
+    va_end(arguments);
+    return execve(path, argv, environment);
 }

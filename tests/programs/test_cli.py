@@ -852,6 +852,18 @@ def test_no_children_keeps_a_script_that_starts_through_env(run, tmp_path):
     assert (outcome.out, outcome.err) == ("True\n", "")
 
 
+@pytest.mark.parametrize("call", [
+    "execl(b'/bin/cat', b'cat', b'/proc/self/maps', None)", "execlp(b'cat', b'cat', b'/proc/self/maps', None)",
+    "execle(b'/bin/cat', b'cat', b'/proc/self/maps', None, environment)", "execvpe(b'cat', words, environment)",
+    "fexecve(os.open('/bin/cat', os.O_RDONLY), words, environment)"])
+def test_no_children_keeps_a_program_however_it_is_executed(run, call):
+    code = ("import ctypes, os; libc = ctypes.CDLL(None); environment = ctypes.c_void_p.in_dll(libc, 'environ'); "
+            f"words = (ctypes.c_char_p * 3)(b'cat', b'/proc/self/maps', None); libc.{call}")
+    outcome = run("--no-children", "python3", "-c", code, env={"PATH": "/usr/bin:/bin"})
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "libcairn-preload.so" in outcome.out
+
+
 # ---- man pages ----
 
 def rendered(page):

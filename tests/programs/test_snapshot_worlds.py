@@ -151,8 +151,9 @@ def test_descriptors_stay_as_they_are(world):
     assert printed["stock"].startswith("descriptors_stay (True, [True, True, True, True, True], ")
 
 
-def test_exec_leaves_no_child_to_the_next_program(world):
-    out, said, _ = world.run("executions", 100_000)
+@pytest.mark.parametrize("how", ["execv", "execve", "execvp", "execvpe", "execl", "execlp", "execle", "fexecve"])
+def test_exec_leaves_no_child_to_the_next_program(world, how):
+    out, said, _ = world.run("executions", 100_000, env={"HOW": how})
     assert (out, said) == ("executions 0 True\n", [])
 
 

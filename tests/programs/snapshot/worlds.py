@@ -206,7 +206,30 @@ def executions(traffic):
     for _ in traffic.steps(0.2 + random.random() / 5, 20, full=1):
         pass
     os.environ.update(EXECUTIONS_LEFT=str(left - 1), ZOMBIES=str(zombies))
-    os.execv(sys.executable, [sys.executable, *sys.argv])
+    become(os.environ.get("HOW", "execv"), [sys.executable, *sys.argv])
+
+
+def become(how, words):
+    """Becomes another program by one of the C library's functions."""
+    def array(texts):
+        return (ctypes.c_char_p * (len(texts) + 1))(*texts)
+
+    libc = ctypes.CDLL(None)
+    encoded = [os.fsencode(word) for word in words]
+    environment = array([name + b"=" + value for name, value in os.environb.items()])
+    os.environ["PATH"] = os.path.dirname(words[0])
+    name = os.path.basename(encoded[0])
+    calls = {
+        "execv": lambda: os.execv(words[0], words),
+        "execve": lambda: os.execve(words[0], words, os.environ),
+        "execvp": lambda: libc.execvp(name, array(encoded)),
+        "execvpe": lambda: libc.execvpe(name, array(encoded), environment),
+        "execl": lambda: libc.execl(encoded[0], *encoded, None),
+        "execlp": lambda: libc.execlp(name, *encoded, None),
+        "execle": lambda: libc.execle(encoded[0], *encoded, None, environment),
+        "fexecve": lambda: os.execve(os.open(words[0], os.O_RDONLY | os.O_CLOEXEC), words, os.environ),
+    }
+    calls[how]()
 
 
 def subprocesses(traffic):
