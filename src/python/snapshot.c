@@ -468,3 +468,12 @@ void snapshot_leave(void)
         window_close();
     }
 }
+
+void snapshot_idle(void)
+{
+    if (window.state != WINDOW_CLOSED && window.pid == getpid()) {
+        (void)snapshot_process_poll(&window.process);
+    } else {
+        window_close();
+    }
+}

@@ -66,6 +66,10 @@ ptrdiff_t snapshot_collect(void);
  * moment the interpreter is ready. */
 void snapshot_arm(void);
 
+/* CPython waits: reaps a clone that has ended, which otherwise lies there until the next tick. Nothing is freed. The GIL
+ * is held. */
+void snapshot_idle(void);
+
 /* The process is about to become another program: ends a window so that nothing is left behind. Does nothing in a child
  * of vfork. Without or with the GIL. [any] */
 void snapshot_leave(void);

@@ -2,11 +2,14 @@
  * Copyright (c) 2026 The Cairn authors */
 
 /* snapshot_process.c: see snapshot_process.h. The result lies in shared memory; its status is the last thing the helper
- * writes, so a helper that was killed on the way leaves SNAPSHOT_UNFINISHED. */
+ * writes, so a helper that was killed on the way leaves SNAPSHOT_UNFINISHED.
+ *
+ * `unreaped` is written with the GIL and read without: a hint. */
 
 #include "python/snapshot_process.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 
 #include "os/os.h"
 #include "os/os_helper.h"
@@ -16,6 +19,8 @@ enum {
     GRACE_MS = 500, /* between the helper's own limit and ours */
     SLICE_MS = 5,   /* of a wait, which the helper cannot end if it was killed */
 };
+
+static atomic_bool unreaped;
 
 struct work {
     const struct snapshot_input *input;
@@ -29,8 +34,20 @@ static void work(void *argument)
     os_share_wake(&own->result->status);
 }
 
+static void set_pid(struct snapshot_process *process, int32_t pid)
+{
+    process->pid = pid;
+    atomic_store_explicit(&unreaped, pid != 0, memory_order_relaxed);
+}
+
+bool snapshot_process_unreaped(void)
+{
+    return atomic_load_explicit(&unreaped, memory_order_relaxed);
+}
+
 static void unmap(struct snapshot_process *process)
 {
+    set_pid(process, 0);
     if (process->result != NULL) {
         os_helper_unshare(process->result, process->mapped);
     }
@@ -49,7 +66,9 @@ int snapshot_process_start(struct snapshot_process *process, const struct snapsh
     own.result->capacity = capacity;
     *process = (struct snapshot_process){
         .result = own.result, .mapped = size, .deadline_ms = os_clock_ms() + limit_ms + GRACE_MS};
-    int error = os_helper_start(work, &own, limit_ms, &process->pid);
+    int32_t pid = 0;
+    int error = os_helper_start(work, &own, limit_ms, &pid);
+    set_pid(process, pid);
     if (error != 0) {
         unmap(process);
     }
@@ -72,7 +91,7 @@ static enum snapshot_state outcome(const struct snapshot_process *process)
 static bool runs(struct snapshot_process *process)
 {
     if (process->pid != 0 && os_helper_poll(process->pid) != OS_HELPER_RUNS) {
-        process->pid = 0;
+        set_pid(process, 0);
     }
     return process->pid != 0;
 }
@@ -99,7 +118,7 @@ enum snapshot_state snapshot_process_wait(struct snapshot_process *process, unsi
         if (is_finished(process)) {
             os_helper_kill(process->pid); /* somebody may have stopped it */
             (void)os_helper_wait(process->pid);
-            process->pid = 0;
+            set_pid(process, 0);
         } else {
             os_share_wait(&process->result->status, SNAPSHOT_UNFINISHED, SLICE_MS);
         }

@@ -16,6 +16,8 @@
 #include "os/os.h"
 #include "python/cpython.h"
 #include "python/domains.h"
+#include "python/snapshot.h"
+#include "python/snapshot_process.h"
 
 enum { QUIET_MS = 100 }; /* a heap used more recently than that sweeps by itself */
 
@@ -39,7 +41,7 @@ static bool wanted(const struct owner *owner)
 bool python_wants_sweep(void)
 {
     const struct owner *owner = owner_of_thread();
-    return owner != NULL && sweep_armed(owner);
+    return snapshot_process_unreaped() || (owner != NULL && sweep_armed(owner));
 }
 
 /* ---- who waits ---- */
@@ -99,9 +101,21 @@ static bool take_gil(void)
     return true;
 }
 
+/* While the snapshot's clone runs, waits are interrupted again and again. */
+static void reap_clone(const void *caller)
+{
+    int saved = errno;
+    if (snapshot_process_unreaped() && is_cpython(caller) && take_gil()) {
+        snapshot_idle();
+        (void)PyEval_SaveThread();
+    }
+    errno = saved;
+}
+
 bool python_sweep(const void *caller)
 {
     struct owner *owner = owner_of_thread();
+    reap_clone(caller);
     if (!wanted(owner) || !is_cpython(caller)) {
         return false;
     }

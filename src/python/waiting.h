@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Copyright (c) 2026 The Cairn authors */
 
-/* waiting.h: sweeps over Python's heap (heap/sweep.h) while CPython waits.
+/* waiting.h: sweeps over Python's heap (heap/sweep.h) while CPython waits, and the end of a snapshot's clone.
  *
  * A sweep must be made by who may use the pools: before 3.12 that is the holder of the GIL, which a waiting thread has
  * let go, so it is taken, if nobody holds it, for the length of a slice. This is done only in waits that CPython itself
@@ -14,13 +14,13 @@
 
 #include <stdbool.h>
 
-/* Whether a wait of this thread should be interrupted for sweeping. A hint. */
+/* Whether a wait of this thread should be interrupted for sweeping, or to reap a clone. A hint. */
 bool python_wants_sweep(void);
 
 /* Whether that caller waits on by itself when a wait ends with EINTR. */
 bool python_retries(const void *caller);
 
-/* Sweeps a slice, in a wait whose caller returns to that address. True if there is more to do. errno is preserved. */
+/* Reaps a clone that has ended; sweeps a slice, in a wait whose caller returns to that address. True if there is more to do. errno is preserved. */
 bool python_sweep(const void *caller);
 
 #endif

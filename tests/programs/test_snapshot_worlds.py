@@ -115,6 +115,7 @@ SCENARIOS = {
     "disabled": ("(True, True)", 0),
     "exact_collections": (f"({[6.0] * 30}, [])", 0),
     "tracing": ("True", 0),
+    "idle": ("[0, 0, 0, 0, 0]", 1),
     "score": ("True", 1),
 }
 

@@ -488,6 +488,30 @@ def plainly(traffic):
     return "done"
 
 
+def idle(traffic):
+    """A helper that ends while the program waits, for whatever, leaves nothing behind. There are no collections then, so
+    nobody else looks after it."""
+    reader, writer = os.pipe()
+    poll, epoll = select.poll(), select.epoll()
+    poll.register(reader)
+    epoll.register(reader)
+    waits = [time.sleep, lambda s: select.select([reader], [], [], s), lambda s: poll.poll(s * 1000), epoll.poll,
+             lambda s: asyncio.run(asyncio.sleep(s))]
+    left = []
+    for wait in waits:
+        for _ in traffic.steps(0, 20, full=1):
+            if children():
+                break
+        gc.disable()
+        end = time.monotonic() + 20
+        while children(b"Z") == [] != children() and time.monotonic() < end:  # it runs
+            wait(0.5)
+        wait(0.5)
+        left.append(len(children()))
+        gc.enable()
+    return left
+
+
 def score(traffic):
     """The program's own standing with the kernel stays as it is."""
     def standing():
