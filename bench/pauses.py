@@ -4,19 +4,26 @@
 """How long CPython stops for its collector, and what it costs: stock, on Cairn, and on Cairn with the snapshot
 collector.
 
-usage: pauses.py [--build DIR] [--runs RUNS] [--only NAME,...] [--quick] [--markdown FILE]
+usage: pauses.py [--build DIR] [--runs RUNS] [--only NAME,...] [--most RUNS] [--fresh] [--quick] [--markdown FILE]
 
-Parts, by name: "steady" (a process with 1 and 8 million tracked objects and a stream of old garbage in cycles, on all
-processors and on one), "cycles" (a program that makes no cycles), "service" (Django under a load from another process),
-"sympy" and "sphinx" (programs of Debian that build something large). Kinds run in turns; cells are medians. --markdown
-puts the tables between two marks into a file that may hold other text (docs/benchmarks.md)."""
+Rows, by name: "steady-1m" and "steady-8m" (a process with 1 and 8 million tracked objects and a stream of old garbage
+in cycles), "cycles" (a program that makes no cycles), "service" (Django under a load from another process), "sympy" and
+"sphinx" (programs of Debian that build something large); the names with "-one" are the same on one processor. Kinds run
+in turns; cells are medians.
+
+Every run is printed and kept in BUILD/bench/pauses.json as it ends, so that rows can be measured one at a time (--only)
+and some runs at a time (--most), whenever the machine is quiet: a call does what is lacking of the --runs, and prints
+the tables of all that is kept. What was kept of a row is forgotten when Cairn was built anew, and with --fresh.
+--markdown puts the tables between two marks into a file that may hold other text (docs/benchmarks.md)."""
 
 import argparse
+import hashlib
 import json
 import os
 import statistics
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import measure
 import report
@@ -28,38 +35,113 @@ PYTHON = "/usr/bin/python3"
 HERE = os.path.join(rows.HERE, "pauses")
 SNAPSHOT = measure.Allocator("cairn --gc=snapshot", None, None)
 AS_STOCK = measure.Allocator("cairn --gc=snapshot --gc-floating=25", None, None)  # about as often as stock collects
-KINDS = (measure.STOCK, measure.CAIRN, SNAPSHOT)
+KINDS = (measure.STOCK, measure.CAIRN, SNAPSHOT, AS_STOCK)
 ONE = ("taskset", "-c", "0")
 
 
 class Bench(measure.Bench):
-    """Runs commands under one of KINDS, or AS_STOCK."""
+    """Runs commands under one of KINDS."""
 
     def command(self, allocator, words):
         if allocator in (SNAPSHOT, AS_STOCK):
             return [self.cairn_command, "run", *allocator.name.split()[1:], "--", *words]
         return super().command(allocator, words)
 
-    def turns(self, title, words, runs, front=(), kinds=KINDS):
-        """[(Run, output)] by kind, in turns; the answers must agree (see answer())."""
-        found = {kind: [] for kind in kinds}
-        for turn in range(runs):
-            for kind in kinds:
-                run.progress(f"{title}: {kind.name}, {turn + 1} of {runs}")
-                found[kind].append(self.run_once(kind, [*front, *words]))
-        answers = {answer(output) for results in found.values() for _, output in results}
-        if len(answers) != 1:
-            raise RuntimeError(f"{title}: different answers: {answers}")
-        return found
+    def figures(self, kind, words):
+        """One run: time and memory, and what it printed: a JSON object, or an answer."""
+        used, output = self.run_once(kind, words)
+        try:
+            printed = json.loads(output)
+        except ValueError:
+            printed = {"answer": output.decode()}
+        return {"wall": used.wall, "cpu": used.cpu, "peak": used.peak} | printed
 
 
-def answer(output):
-    """What a run must print whatever collects: the answer of a JSON line, or all of it."""
+# ---- rows ----
+
+@dataclass
+class Row:
+    """One program on some processors. `run(bench, kind)` returns the figures of one run by name; "answer" among them
+    must be the same whatever collects."""
+    name: str
+    title: str
+    table: "Table"
+    run: object
+    kinds: tuple = KINDS
+    needs: str = None  # a module; scripts/setup pauses installs them
+
+
+def script(name):
+    return os.path.join(HERE, name)
+
+
+def program_row(name, title, table, words, front=(), **more):
+    return Row(name, title, table, lambda bench, kind: bench.figures(kind, [*front, PYTHON, *words]), **more)
+
+
+def steady_row(name, objects, requests, front=()):
+    words = [script("steady.py"), str(objects), str(requests)]
+    return program_row(name, f"{objects / 1e6:g} M, {'one' if front else 'all'}", STEADY, words, front)
+
+
+def built_row(name, title, program, size, needs, front=()):
+    words = [script("collections_timed.py"), script(program), size]
+    return program_row(name, title, BUILDERS, words, front, needs=needs)
+
+
+def processor_time(pid):
+    """Seconds that a process and its ended children used."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def serve_once(bench, kind, load, front):
+    """Load on one service: the load's figures, and the service's."""
+    objects, rate, seconds = load
+    words = [*front, PYTHON, script("service.py"), str(objects)]
+    service = subprocess.Popen(bench.command(kind, words), env=measure.clean_environment(), stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)
     try:
-        return json.loads(output)["answer"]
-    except (ValueError, KeyError, TypeError):
-        return output
+        port = service.stdout.readline().strip()
+        before = processor_time(service.pid)
+        client = [*(("taskset", "-c", "1") if front else ()), PYTHON, script("load.py"), port, str(rate), str(seconds)]
+        figures = json.loads(subprocess.run(client, env=measure.clean_environment(), stdout=subprocess.PIPE, check=True,
+                                            text=True, timeout=bench.timeout).stdout)
+        figures["cpu"] = processor_time(service.pid) - before
+        with open(f"/proc/{service.pid}/status", encoding="ascii") as status:
+            figures["peak"] = next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
+        figures["full"] = int(service.communicate("", timeout=60)[0])
+        return figures
+    except (subprocess.SubprocessError, ValueError, OSError) as failure:
+        raise RuntimeError(f"no figures from the service: {failure}") from failure
+    finally:
+        service.kill()
+        service.wait()
 
+
+def service_row(name, title, load, front=()):
+    return Row(name, title, SERVICE, lambda bench, kind: serve_once(bench, kind, load, front), needs="django")
+
+
+def all_rows(quick):
+    """In the order of the tables."""
+    small, large = ((1_000_000, 60_000), (2_000_000, 60_000)) if quick else ((1_000_000, 200_000), (8_000_000, 500_000))
+    load = (300_000, 150, 15) if quick else (1_000_000, 200, 40)
+    sympy, sphinx = ("6", "10") if quick else ("13", "80")
+    return [
+        steady_row("steady-1m", *small), steady_row("steady-1m-one", *small, ONE),
+        steady_row("steady-8m", *large), steady_row("steady-8m-one", *large, ONE),
+        program_row("cycles", "", CYCLES, [script("no_cycles.py"), "4" if quick else "12"], kinds=KINDS[:3]),
+        service_row("service", "all", load), service_row("service-one", "one", load, ONE),
+        built_row("sympy", "sympy, all", "algebra.py", sympy, "sympy"),
+        built_row("sympy-one", "sympy, one", "algebra.py", sympy, "sympy", ONE),
+        built_row("sphinx", "sphinx, all", "manual.py", sphinx, "sphinx"),
+        built_row("sphinx-one", "sphinx, one", "manual.py", sphinx, "sphinx", ONE),
+    ]
+
+
+# ---- tables ----
 
 def cell(values, form):
     """Median, and the range if there is one."""
@@ -68,178 +150,198 @@ def cell(values, form):
     return middle if low == high else f"{middle} ({low} to {high})"
 
 
-def ratio_cell(values, base):
-    """Ratio to stock, turn by turn."""
-    return cell([value / other for value, other in zip(values, base, strict=True)], "{:.3f}")
+@dataclass
+class Table:
+    """Columns are (heading, figure, form); with a fourth member, a kind, cells are ratios to that kind's, turn by
+    turn."""
+    title: str
+    text: list
+    first: str
+    columns: tuple
+
+    def line(self, row, kind, runs):
+        line = [f"{row.title}: {kind.name}" if row.title else kind.name]
+        for _, name, form, *base in self.columns:
+            values = [figures[name] for figures in runs[kind.name]]
+            if base:
+                values = [value / other[name] for value, other in zip(values, runs[base[0].name])]
+            line.append(cell(values, form))
+        return line
+
+    def lines(self, its_rows, kept):
+        """As Markdown; nothing if no row has a run of every kind."""
+        lines = []
+        for row in its_rows:
+            runs = kept.runs(row)
+            turns = min(len(runs[kind.name]) for kind in row.kinds)
+            whole = {name: figures[:turns] for name, figures in runs.items()}
+            lines += [self.line(row, kind, whole) for kind in row.kinds] if turns else []
+        if not lines:
+            return []
+        header = [self.first, *(heading for heading, *_ in self.columns)]
+        return [f"### {self.title}", "", *self.text, "", *report.pipe_table(header, lines), ""]
 
 
-# ---- a steady stream of old garbage ----
-
-def steady(bench, arguments):
-    lines = []
-    sizes = ((1_000_000, 60_000),) if arguments.quick else ((1_000_000, 200_000), (8_000_000, 500_000))
-    for objects, requests in sizes:
-        for where, front in (("all", ()), ("one", ONE)):
-            words = [PYTHON, os.path.join(HERE, "steady.py"), str(objects), str(requests)]
-            kinds = (*KINDS, AS_STOCK)
-            found = bench.turns(f"steady, {objects} objects, {where}", words, arguments.runs, front, kinds)
-            figures = {kind: [json.loads(output) for _, output in found[kind]] for kind in kinds}
-            for kind in kinds:
-                of = {name: [figure[name] for figure in figures[kind]] for name in figures[kind][0]}
-                lines.append([
-                    f"{objects // 1_000_000} M, {where}: {kind.name}", cell(of["longest"], "{:.1f}"),
-                    cell(of["p999"], "{:.2f}"), cell(of["seconds"], "{:.2f}"),
-                    ratio_cell(of["seconds"], [figure["seconds"] for figure in figures[measure.STOCK]]),
-                    cell([result.peak for result, _ in found[kind]], "{:.0f}"), cell(of["full"], "{:.0f}")])
-    return [
-        "### A stream of old garbage in cycles", "",
-        "`bench/pauses/steady.py`: objects that stay, processors, kind. A stop is seen as a long request: the longest,",
-        "and the 99.9th percentile. Peak is that of the program, without the helper's own pages.", "",
-        *report.pipe_table(["objects, processors: kind", "longest, ms", "99.9%, ms", "total, s", "total / stock",
-                            "peak, MiB", "full collections"], lines)]
-
-
-# ---- no cycles ----
-
-def no_cycles(bench, arguments):
-    words = [PYTHON, os.path.join(HERE, "no_cycles.py"), "4" if arguments.quick else "12"]
-    found = bench.turns("no cycles", words, arguments.runs)
-    lines = []
-    for kind in KINDS:
-        cpu = [result.cpu for result, _ in found[kind]]
-        wall = [result.wall for result, _ in found[kind]]
-        lines.append([kind.name, cell(wall, "{:.2f}"), ratio_cell(wall, [r.wall for r, _ in found[measure.CAIRN]]),
-                      cell(cpu, "{:.2f}"), ratio_cell(cpu, [r.cpu for r, _ in found[measure.CAIRN]]),
-                      cell([result.peak for result, _ in found[kind]], "{:.0f}")])
-    return ["### A program that makes no cycles", "",
-            "`bench/pauses/no_cycles.py`; ratios are to Cairn with the stock collector, turn by turn.", "",
-            *report.pipe_table(["kind", "wall, s", "ratio", "processor, s", "ratio", "peak, MiB"], lines)]
+PEAK, FULL = ("peak, MiB", "peak", "{:.0f}"), ("full collections", "full", "{:.0f}")
+STEADY = Table("A stream of old garbage in cycles", [
+    "`bench/pauses/steady.py`: objects that stay, processors, kind. A stop is seen as a long request: the longest,",
+    "and the 99.9th percentile. Peak is that of the program, without the helper's own pages."],
+    "objects, processors: kind",
+    (("longest, ms", "longest", "{:.1f}"), ("99.9%, ms", "p999", "{:.2f}"), ("total, s", "seconds", "{:.2f}"),
+     ("total / stock", "seconds", "{:.2f}", measure.STOCK), PEAK, FULL))
+CYCLES = Table("A program that makes no cycles", [
+    "`bench/pauses/no_cycles.py`; ratios are to Cairn with the stock collector, turn by turn."], "kind",
+    (("wall, s", "wall", "{:.2f}"), ("ratio", "wall", "{:.3f}", measure.CAIRN), ("processor, s", "cpu", "{:.2f}"),
+     ("ratio", "cpu", "{:.3f}", measure.CAIRN), PEAK))
+SERVICE = Table("A Django service under load", [
+    "`bench/pauses/service.py` holds a million tracked objects and gets 200 requests a second for 40 s from another",
+    "process (`load.py`); answer times in ms from the moment a request was due. Processor time is the service's, its",
+    "ended helpers' included."], "processors: kind",
+    (("50%, ms", "p50", "{:.1f}"), ("99%", "p99", "{:.1f}"), ("99.9%", "p999", "{:.1f}"),
+     ("longest", "longest", "{:.1f}"), ("processor, s", "cpu", "{:.1f}"), PEAK, FULL))
+BUILDERS = Table("Programs that build something large", [
+    "`bench/pauses/algebra.py` (sympy) and `bench/pauses/manual.py` (sphinx). The longest stop is the longest",
+    "time that a second thread, which sleeps for a millisecond again and again, did not run (the switch interval of",
+    "5 ms is part of it). The processor time includes the helpers'."], "program, processors: kind",
+    (("longest stop, ms", "gap", "{:.0f}"), ("wall, s", "wall", "{:.2f}"),
+     ("wall / stock", "wall", "{:.2f}", measure.STOCK), ("processor, s", "cpu", "{:.2f}"), PEAK, FULL))
+TABLES = (STEADY, CYCLES, SERVICE, BUILDERS)
 
 
-# ---- a service ----
+# ---- what is kept ----
 
-def serve_once(bench, kind, objects, rate, seconds):
-    """Load on one service: the load's figures, and the service's full collections."""
-    service = subprocess.Popen(bench.command(kind, [PYTHON, os.path.join(HERE, "service.py"), str(objects)]),
-                               env=measure.clean_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               text=True)
-    try:
-        port = service.stdout.readline().strip()
-        load = [PYTHON, os.path.join(HERE, "load.py"), port, str(rate), str(seconds)]
-        figures = json.loads(subprocess.run(load, env=measure.clean_environment(), stdout=subprocess.PIPE, check=True,
-                                            text=True, timeout=bench.timeout).stdout)
-        with open(f"/proc/{service.pid}/status", encoding="ascii") as status:
-            figures["peak"] = next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
-        figures["full"] = int(service.communicate("", timeout=60)[0])
-        return figures
-    finally:
-        service.kill()
-        service.wait()
+class Kept:
+    """The runs made, by row and kind, in a file that is written anew after each."""
 
+    def __init__(self, path, build):
+        self.path = path
+        self.build = build  # which Cairn
+        try:
+            with open(path, encoding="utf-8") as file:
+                self.rows = json.load(file)
+        except FileNotFoundError:
+            self.rows = {}
 
-def service(bench, arguments):
-    objects, rate, seconds = (300_000, 150, 15) if arguments.quick else (2_000_000, 200, 60)
-    found = {kind: [] for kind in KINDS}
-    for turn in range(arguments.runs):
-        for kind in KINDS:
-            run.progress(f"service: {kind.name}, {turn + 1} of {arguments.runs}")
-            found[kind].append(serve_once(bench, kind, objects, rate, seconds))
-    lines = []
-    for kind in KINDS:
-        of = {name: [figure[name] for figure in found[kind]] for name in found[kind][0]}
-        lines.append([kind.name, *(cell(of[name], "{:.1f}") for name in ("p50", "p90", "p99", "p999", "longest")),
-                      cell(of["peak"], "{:.0f}"), cell(of["full"], "{:.0f}")])
-    return ["### A Django service under load", "",
-            f"`bench/pauses/service.py` with {objects:,} tracked objects, {rate} requests a second for {seconds} s",
-            "from another process (`load.py`); answer times in ms from the moment a request was due.", "",
-            *report.pipe_table(["kind", "50%", "90%", "99%", "99.9%", "longest", "peak, MiB", "full collections"],
-                               lines)]
+    def runs(self, row):
+        """{kind: [figures]}, for this Cairn's."""
+        entry = self.rows.get(row.name, {})
+        known = entry.get("runs", {}) if entry.get("build") == self.build else {}
+        return {kind.name: list(known.get(kind.name, [])) for kind in row.kinds}
+
+    def forget(self, row):
+        self.rows.pop(row.name, None)
+
+    def add(self, row, kind, figures):
+        runs = self.runs(row)
+        runs[kind.name].append(figures)
+        answers = {json.dumps(one.get("answer")) for figures in runs.values() for one in figures}
+        if len(answers) != 1:
+            raise RuntimeError(f"{row.name}: different answers: {', '.join(answers)}")
+        self.rows[row.name] = {"build": self.build, "runs": runs}
+        with open(self.path + ".new", "w", encoding="utf-8") as file:
+            json.dump(self.rows, file, indent=1)
+        os.replace(self.path + ".new", self.path)
 
 
-# ---- programs that build something large ----
-
-def built(bench, arguments, name, program, size):
-    words = [PYTHON, os.path.join(HERE, "collections_timed.py"), os.path.join(HERE, program), size]
-    found = bench.turns(name, words, arguments.runs)
-    lines = []
-    for kind in KINDS:
-        figures = [json.loads(output) for _, output in found[kind]]
-        wall = [result.wall for result, _ in found[kind]]
-        lines.append([f"{name}: {kind.name}", cell([figure["gap"] for figure in figures], "{:.0f}"),
-                      cell(wall, "{:.2f}"), ratio_cell(wall, [result.wall for result, _ in found[measure.STOCK]]),
-                      cell([result.peak for result, _ in found[kind]], "{:.0f}"),
-                      cell([figure["full"] for figure in figures], "{:.0f}")])
-    return lines
+def digest_of(*paths):
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            digest.update(file.read())
+    return digest.hexdigest()[:16]
 
 
-def builders(bench, arguments):
-    lines = []
-    if wanted(arguments, "sympy"):
-        lines += built(bench, arguments, "sympy", "algebra.py", "6" if arguments.quick else "13")
-    if wanted(arguments, "sphinx"):
-        lines += built(bench, arguments, "sphinx", "manual.py", "10" if arguments.quick else "80")
-    if not lines:
-        return []
-    return ["### Programs that build something large", "",
-            "`bench/pauses/algebra.py` (sympy) and `bench/pauses/manual.py` (sphinx). The longest stop is the longest",
-            "time that a second thread, which sleeps for a millisecond again and again, did not run (the switch",
-            "interval of 5 ms is part of it).", "",
-            *report.pipe_table(["program: kind", "longest stop, ms", "wall, s", "wall / stock", "peak, MiB",
-                                "full collections"], lines)]
+# ---- measuring ----
+
+def next_kind(runs, kinds, wanted):
+    """The kind whose turn it is, None when all have their runs."""
+    kind = min(kinds, key=lambda kind: len(runs[kind.name]))
+    return kind if len(runs[kind.name]) < wanted else None
 
 
-PARTS = ("steady", "cycles", "service", "sympy", "sphinx")
-NEEDED = {"service": "django", "sympy": "sympy", "sphinx": "sphinx"}  # modules; scripts/setup pauses installs them
+def run_text(figures):
+    parts = [f"{name} {value:.4g}" for name, value in figures.items() if isinstance(value, (int, float))
+             and name != "answer"]
+    return ", ".join(parts)
 
 
-def wanted(arguments, part):
-    return not arguments.only or part in arguments.only.split(",")
+def measure_rows(bench, kept, wanted_rows, arguments):
+    """Makes the runs that are lacking; at most --most of them."""
+    made = 0
+    for row in wanted_rows:
+        while (kind := next_kind(kept.runs(row), row.kinds, arguments.runs)) is not None:
+            if arguments.most is not None and made == arguments.most:
+                return
+            try:
+                figures = row.run(bench, kind)
+            except RuntimeError as failure:
+                raise RuntimeError(f"{row.name}: {kind.name}: {failure}") from failure
+            kept.add(row, kind, figures)
+            made += 1
+            run.progress(f"{row.name}: {kind.name}, run {len(kept.runs(row)[kind.name])} of {arguments.runs}: "
+                         f"{run_text(figures)}")
 
 
-def check_modules(arguments):
+def check_modules(wanted_rows):
     """The programs measured must be there."""
-    for part, module in NEEDED.items():
+    for module in sorted({row.needs for row in wanted_rows if row.needs}):
         found = subprocess.run([PYTHON, "-c", f"import {module}"], capture_output=True, check=False)
-        if wanted(arguments, part) and found.returncode != 0:
-            sys.exit(f"cairn: {PYTHON} has no module {module}: run scripts/setup pauses, or leave {part} out (--only)")
+        if found.returncode != 0:
+            names = ", ".join(row.name for row in wanted_rows if row.needs == module)
+            sys.exit(f"cairn: {PYTHON} has no module {module}: run scripts/setup pauses, or leave {names} out (--only)")
 
 
-def main():
+def report_text(known, kept, arguments):
+    tables = [line for table in TABLES for line in table.lines([row for row in known if row.table is table], kept)]
+    return "\n".join([
+        "## Stops for CPython's collector", "",
+        f"Written by `bench/pauses.py {'--quick ' if arguments.quick else ''}--markdown docs/benchmarks.md` on "
+        f"{os.cpu_count()} processors. Debian's CPython;",
+        "medians (and ranges) of runs in turns.", "", *tables]).rstrip()
+
+
+def parse_arguments():
+    names = [row.name for row in all_rows(False)]
     parser = argparse.ArgumentParser(description="Stops of CPython: stock, on Cairn, and with the snapshot collector.")
     parser.add_argument("--build", default="build", help="where cairn was built (default: build)")
     parser.add_argument("--runs", type=int, default=3, help="runs of each kind, in turns (default: 3)")
-    parser.add_argument("--only", help=f"parts, by comma: {', '.join(PARTS)}")
+    parser.add_argument("--only", help=f"rows, by comma: {', '.join(names)}")
+    parser.add_argument("--most", type=int, metavar="RUNS", help="make so many runs at most now (default: all)")
+    parser.add_argument("--fresh", action="store_true", help="forget the rows' runs that are kept")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
     parser.add_argument("--timeout", type=float, default=600, help="seconds per run (default: 600)")
     parser.add_argument("--markdown", metavar="FILE", help="put the tables into this file too")
     arguments = parser.parse_args()
-    if arguments.runs < 1:
-        parser.error("--runs must be at least 1")
-    if arguments.only and not set(arguments.only.split(",")) <= set(PARTS):
-        parser.error(f"--only takes some of {', '.join(PARTS)}")
-    cairn = os.path.join(os.path.abspath(arguments.build), "cairn")
+    if arguments.runs < 1 or (arguments.most is not None and arguments.most < 0):
+        parser.error("--runs must be at least 1, and --most not negative")
+    if arguments.only:
+        run.check_names(parser, "row", arguments.only.split(","), names)
+    return arguments
+
+
+def main():
+    arguments = parse_arguments()
+    build = os.path.abspath(arguments.build)
+    cairn = os.path.join(build, "cairn")
     if not os.access(cairn, os.X_OK):
         sys.exit(f"cairn: no {cairn}: build first (make), or name the folder with --build")
-    check_modules(arguments)
-    folder = os.path.join(os.path.abspath(arguments.build), "bench")
+    known = all_rows(arguments.quick)
+    wanted = [row for row in known if not arguments.only or row.name in arguments.only.split(",")]
+    check_modules(wanted)
+    folder = os.path.join(build, "bench")
     os.makedirs(folder, exist_ok=True)
     launcher = rows.build_binary(folder, os.path.join(rows.HERE, "launcher.c"))
-    bench = Bench(folder, cairn, launcher, arguments.timeout)
+    kept = Kept(os.path.join(folder, f"pauses{'-quick' if arguments.quick else ''}.json"),
+                digest_of(cairn, os.path.join(build, "libcairn-preload.so")))
+    if arguments.fresh:
+        for row in wanted:
+            kept.forget(row)
     run.warn_if_busy()
     try:
-        tables = [part(bench, arguments) for part, names in ((steady, ("steady",)), (no_cycles, ("cycles",)),
-                                                             (service, ("service",)), (builders, ("sympy", "sphinx")))
-                  if any(wanted(arguments, name) for name in names)]
+        measure_rows(Bench(folder, cairn, launcher, arguments.timeout), kept, wanted, arguments)
     except RuntimeError as failure:
         sys.exit(f"cairn: {failure}")
-    text = "\n".join([
-        "## Stops for CPython's collector", "",
-        f"Written by `bench/pauses.py --runs {arguments.runs}{' --quick' if arguments.quick else ''} --markdown "
-        f"docs/benchmarks.md` on {os.cpu_count()} processors. Debian's CPython; medians",
-        "(and ranges) of runs in turns.", "", *("\n".join([*table, ""]) for table in tables)]).rstrip()
-    print(text)
-    if arguments.markdown:
-        report.put_between_marks(arguments.markdown, BEGIN, END, text)
+    run.publish(arguments.markdown, BEGIN, END, report_text(known, kept, arguments))
 
 
 if __name__ == "__main__":

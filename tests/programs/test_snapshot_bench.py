@@ -11,8 +11,12 @@ PAUSES = ["/usr/bin/python3", REPOSITORY / "bench/pauses.py", "--build", BUILD]
 def test_one_part(programs, tmp_path):
     markdown = tmp_path / "benchmarks.md"
     markdown.write_text("Other tables.\n")
-    outcome = programs.stock([*PAUSES, "--quick", "--runs", "1", "--only", "cycles", "--markdown", markdown])
-    assert outcome.code == 0, outcome.err
+    cycles = [*PAUSES, "--quick", "--runs", "1", "--only", "cycles"]
+    some = programs.stock([*cycles, "--fresh", "--most", "2"])
+    assert some.code == 0 and some.err.count("cycles: ") == 2, some.err
+    assert "A program that makes no cycles" not in some.out
+    outcome = programs.stock([*cycles, "--markdown", markdown])
+    assert outcome.code == 0 and outcome.err.count("cycles: ") == 1, outcome.err
     text = markdown.read_text()
     assert text.startswith("Other tables.\n") and outcome.out.rstrip() in text
     table = tables(outcome.out)["A program that makes no cycles"]
@@ -23,7 +27,7 @@ def test_one_part(programs, tmp_path):
 
 
 def test_clear_errors(programs):
-    for arguments, message in ((["--only", "nothing"], "--only takes some of steady, cycles"),
+    for arguments, message in ((["--only", "nothing"], "unknown row nothing: choose from steady-1m, "),
                                (["--runs", "0"], "at least 1"),
                                (["--build", "/nonexistent"], "no /nonexistent/cairn: build first")):
         outcome = programs.stock([*PAUSES, *arguments])
