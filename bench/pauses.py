@@ -294,7 +294,7 @@ def check_modules(wanted_rows):
 def report_text(known, kept, arguments):
     tables = [line for table in TABLES for line in table.lines([row for row in known if row.table is table], kept)]
     return "\n".join([
-        "## Stops for CPython's collector", "",
+        "## Stops of CPython's collector", "",
         f"Written by `bench/pauses.py {'--quick ' if arguments.quick else ''}--markdown docs/benchmarks.md` on "
         f"{os.cpu_count()} processors. Debian's CPython;",
         "medians (and ranges) of runs in turns.", "", *tables]).rstrip()

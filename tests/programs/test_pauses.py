@@ -46,10 +46,66 @@ def run(tmp_path):
         [CAIRN, "run", *options, "--", python, "-c", code], clean_environment() | (env or {}), tmp_path)
 
 
+NUMBER = (int, float)
+# The members of an event, by its phase, with their types: all of them are needed, and there are no others.
+MEMBERS = {
+    "M": {"name": str, "ph": str, "pid": int, "args": dict},
+    "X": {"name": str, "cat": str, "ph": str, "ts": NUMBER, "dur": NUMBER, "pid": int, "tid": int, "args": dict},
+    "b": {"name": str, "cat": str, "ph": str, "id": int, "ts": NUMBER, "pid": int, "tid": int, "args": dict},
+    "e": {"name": str, "cat": str, "ph": str, "id": int, "ts": NUMBER, "pid": int, "tid": int},
+}
+
+
+def check_event(event):
+    """One event by the rules of Chrome's trace event format, in JSON arrays."""
+    members = MEMBERS[event["ph"]]
+    assert set(event) == set(members), event
+    for name, kind in members.items():
+        assert isinstance(event[name], kind) and not isinstance(event[name], bool), (name, event)
+    assert event["name"] and event.get("cat", "gc") in ("gc", "snapshot") and event["pid"] > 0
+    assert event.get("ts", 0) >= 0 and event.get("dur", 0) >= 0 and event.get("tid", 1) > 0
+
+
+def check_nesting(events):
+    """Complete events of one thread lie one within the other or side by side: viewers drop what overlaps."""
+    threads = {}
+    for event in events:
+        if event["ph"] == "X":
+            begin = round(event["ts"] * 1000)
+            threads.setdefault((event["pid"], event["tid"]), []).append((begin, -nanoseconds(event)))
+    for stops in threads.values():
+        ends = []
+        for begin, minus in sorted(stops):
+            while ends and ends[-1] <= begin:
+                ends.pop()
+            assert not ends or begin - minus <= ends[-1], (begin, -minus, ends)
+            ends.append(begin - minus)
+
+
+def check_pairs(events):
+    """Asynchronous events come in pairs of the same name, category and id, and no id twice at a time."""
+    begun = {}
+    for event in events:
+        key = event.get("cat"), event.get("id"), event["name"]
+        if event["ph"] == "b":
+            assert key not in begun, event
+            begun[key] = event["ts"]
+        elif event["ph"] == "e":
+            assert begun.pop(key) <= event["ts"], event
+    assert not begun
+
+
 def events_of(path):
-    """The events of a trace, read as the viewers do: the last bracket may be missing."""
-    text = path.read_text()
-    return json.loads(text if text.endswith("]\n") else text + "]")
+    """The events of a trace, read as the viewers do (the last bracket may be missing), once they are found to be such as
+    the viewers' format asks for."""
+    text = path.read_text(encoding="ascii")
+    events = json.loads(text if text.endswith("]\n") else text + "]", parse_constant=pytest.fail)
+    assert events[0]["ph"] == "M"
+    for event in events:
+        check_event(event)
+    check_nesting(events)
+    check_pairs(events)
+    return events
 
 
 def stops_of(events):
@@ -187,6 +243,30 @@ def test_trace_shows_the_analysis_beside_the_stops(run, tmp_path):
     assert any(begin["ts"] < end["ts"] for begin, end in zip(begins, ends))
     assert max(begin["args"]["garbage"] for begin in begins) > 0
     assert max(begin["args"]["objects"] for begin in begins) > 10000
+
+
+def test_finalizers_that_collect_in_several_threads(run, tmp_path):
+    """In CPython's collections and in batches; other threads run meanwhile. The trace keeps to its format."""
+    code = """
+import gc, threading, time
+class Node:
+    def __init__(self, number): self.me, self.number = self, number
+    def __del__(self):
+        if self.number % 500 == 0:
+            gc.collect(self.number // 500 % 3); time.sleep(0.001)
+together = threading.Barrier(3)
+def work():
+    together.wait()
+    for number in range(40000): Node(number)
+threads = [threading.Thread(target=work) for _ in range(3)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+    outcome = run(code, "--gc=snapshot", "--gc-trace=trace.json", env={"CAIRN_GC_FORCE": "7"})
+    assert (outcome.code, outcome.err) == (0, "")
+    stops = stops_of(events_of(tmp_path / "trace.json"))
+    assert {stop["name"] for stop in stops} == set(CAUSES)
+    assert len({stop["tid"] for stop in stops}) >= 2
 
 
 @pytest.mark.parametrize("how", ["os.kill(os.getpid(), 9)", "os._exit(0)", "os.abort()"])
