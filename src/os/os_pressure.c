@@ -64,6 +64,15 @@ size_t os_resident_bytes(void)
     return bytes;
 }
 
+size_t os_pinned_bytes(void)
+{
+    char text[TEXT];
+    int saved = errno;
+    read_text("/proc/self/status", text);
+    errno = saved;
+    return number_after(text, "VmPin:", 0) * 1024;
+}
+
 uint64_t os_page_faults(void)
 {
     struct rusage usage;

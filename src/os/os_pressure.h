@@ -13,6 +13,10 @@
 /* Resident bytes of the process: now, or where the system does not say (no /proc), at most so far. */
 size_t os_resident_bytes(void);
 
+/* Bytes that devices may write to or read from (RDMA, io_uring's buffers), and which a clone of the process copies at
+ * once; 0 if the system does not say. */
+size_t os_pinned_bytes(void);
+
 /* Page faults of the process that needed no reading from a file, ever: each gave it a page, or a copy of one. Cheap. */
 uint64_t os_page_faults(void);
 

@@ -290,12 +290,16 @@ void trigger_clone_took(uint64_t ns, size_t resident)
 
 bool trigger_affords(void)
 {
-    enum { TABLES_SHARE = 12 };
+    enum { TABLES_SHARE = 12, PINNED_MOST = 16 << 20 };
     size_t resident = os_resident_bytes();
     size_t copies = resident / 100 * cairn_options()->gc.copied + resident / TABLES_SHARE;
     double clone_ns = (double)(resident / PAGE_BYTES) * trigger.page_ns;
     if (os_memory_left() < copies) {
         trigger_refused("there is too little memory left for snapshots");
+        return false;
+    }
+    if (os_pinned_bytes() > PINNED_MOST) {
+        trigger_refused("the program has pinned memory for devices, which a snapshot would copy at once");
         return false;
     }
     bool worth_while = clone_ns < CHEAP_NS || clone_ns < (double)trigger_objects() * STOCK_OBJECT_NS / 2;

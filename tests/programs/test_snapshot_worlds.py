@@ -315,6 +315,17 @@ def test_a_containers_memory_limit(world):
         group.rmdir()
 
 
+def test_memory_is_pinned_for_a_device(world):
+    """No snapshot is taken: it would copy that memory at once."""
+    out, said, made = world.run("pinned", options=USUAL | {"gc_minimum": 100_000})
+    if out == "pinned not allowed True\n":
+        pytest.skip("may not register buffers with io_uring")
+    assert (out, made >= 1) == ("pinned pinned True\n", True)
+    if not ON_STOCK:
+        said_once(said, "pinned memory")
+        assert snapshots_of(world.figures)["snapshots"] == 0
+
+
 def test_a_heaps_limit(world):
     out, said, _ = world.run("limited", 20_000, options=USUAL | {"limit": "64M"})
     assert out == "limited 3 True\n"
