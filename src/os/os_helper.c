@@ -222,6 +222,16 @@ enum os_helper_state os_helper_poll(int32_t pid)
     return state_of(pid, WNOHANG);
 }
 
+bool os_helper_has_ended(int32_t pid)
+{
+    siginfo_t found = {0};
+    int saved = errno;
+    int options = (int)(WEXITED | WNOHANG | WNOWAIT | __WCLONE);
+    long error = syscall(SYS_waitid, P_PID, (pid_t)pid, &found, options, NULL);
+    errno = saved;
+    return error == 0 && found.si_pid == (pid_t)pid;
+}
+
 enum os_helper_state os_helper_wait(int32_t pid)
 {
     return state_of(pid, 0);

@@ -39,7 +39,10 @@ enum os_helper_state { OS_HELPER_RUNS, OS_HELPER_ENDED, OS_HELPER_LOST };
  * is no such helper of this process. */
 enum os_helper_state os_helper_poll(int32_t pid);
 
-/* The same, but waits until it does not run. */
+/* Has it ended, and was not reaped? Does not reap it. Any thread. */
+bool os_helper_has_ended(int32_t pid);
+
+/* The same as poll, but waits until it does not run. */
 enum os_helper_state os_helper_wait(int32_t pid);
 
 /* Ends a helper that poll and wait have not called ENDED or LOST. Does not wait for its end. */

@@ -20,7 +20,7 @@ enum {
     SLICE_MS = 5,   /* of a wait, which the helper cannot end if it was killed */
 };
 
-static atomic_bool unreaped;
+static _Atomic(int32_t) unreaped;
 
 struct work {
     const struct snapshot_input *input;
@@ -37,12 +37,18 @@ static void work(void *argument)
 static void set_pid(struct snapshot_process *process, int32_t pid)
 {
     process->pid = pid;
-    atomic_store_explicit(&unreaped, pid != 0, memory_order_relaxed);
+    atomic_store_explicit(&unreaped, pid, memory_order_relaxed);
 }
 
 bool snapshot_process_unreaped(void)
 {
-    return atomic_load_explicit(&unreaped, memory_order_relaxed);
+    return atomic_load_explicit(&unreaped, memory_order_relaxed) != 0;
+}
+
+bool snapshot_process_ended(void)
+{
+    int32_t pid = atomic_load_explicit(&unreaped, memory_order_relaxed);
+    return pid != 0 && os_helper_has_ended(pid);
 }
 
 static void unmap(struct snapshot_process *process)

@@ -45,8 +45,10 @@ int snapshot_process_start(struct snapshot_process *process, const struct snapsh
  * ended. */
 enum snapshot_state snapshot_process_poll(struct snapshot_process *process);
 
-/* Is there one that runs or waits to be reaped? A hint, for who would poll at a quiet moment. [any] */
+/* Is there one that runs or waits to be reaped? And does it wait to be reaped? Hints, for who would poll at a quiet
+ * moment. Without or with the GIL. [any] */
 bool snapshot_process_unreaped(void);
+bool snapshot_process_ended(void);
 
 /* As poll, but waits for the end: `wait_ms` at most, and the time the system needs to take down a finished helper. */
 enum snapshot_state snapshot_process_wait(struct snapshot_process *process, unsigned wait_ms);

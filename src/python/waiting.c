@@ -85,16 +85,32 @@ bool python_retries(const void *caller)
 
 /* ---- the GIL ---- */
 
-/* False if it is held by anyone: then its holder sweeps, or another wait will. */
+static bool has_api(void)
+{
+    return PyEval_RestoreThread != NULL && PyEval_SaveThread != NULL && PyGILState_GetThisThreadState != NULL &&
+           (_PyThreadState_UncheckedGet != NULL || PyThreadState_GetUnchecked != NULL) && Py_IsInitialized != NULL;
+}
+
+static bool finalizing(void)
+{
+    return Py_IsFinalizing != NULL ? Py_IsFinalizing() : _Py_IsFinalizing != NULL && _Py_IsFinalizing();
+}
+
+/* The thread state that holds the GIL; from 3.12 on NULL in every thread but its own. */
+static void *holder(void)
+{
+    return _PyThreadState_UncheckedGet != NULL ? _PyThreadState_UncheckedGet() : PyThreadState_GetUnchecked();
+}
+
+/* False if it is held by anyone: then its holder sweeps, or another wait will. From 3.12 on this waits for a holder, who
+ * is asked to let it go. */
 static bool take_gil(void)
 {
-    if (PyEval_RestoreThread == NULL || PyEval_SaveThread == NULL || PyGILState_GetThisThreadState == NULL ||
-        _PyThreadState_UncheckedGet == NULL || Py_IsInitialized == NULL || !Py_IsInitialized() ||
-        (_Py_IsFinalizing != NULL && _Py_IsFinalizing())) {
+    if (!has_api() || !Py_IsInitialized() || finalizing()) {
         return false;
     }
     void *mine = PyGILState_GetThisThreadState();
-    if (mine == NULL || _PyThreadState_UncheckedGet() != NULL) {
+    if (mine == NULL || holder() != NULL) {
         return false;
     }
     PyEval_RestoreThread(mine);
@@ -105,7 +121,7 @@ static bool take_gil(void)
 static void reap_clone(const void *caller)
 {
     int saved = errno;
-    if (snapshot_process_unreaped() && is_cpython(caller) && take_gil()) {
+    if (snapshot_process_ended() && is_cpython(caller) && take_gil()) {
         snapshot_idle();
         (void)PyEval_SaveThread();
     }

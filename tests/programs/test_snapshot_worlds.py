@@ -137,6 +137,12 @@ def test_the_same_with_a_snapshot_at_every_young_collection(world, scenario):
 
 
 @each_other_python
+def test_other_versions_reap_while_they_wait(world, python):
+    out, said, _ = world.run("idle", python=python)
+    assert (out, said) == (f"idle {SCENARIOS['idle'][0]} True\n", [])
+
+
+@each_other_python
 def test_other_versions(world, python):
     out, said, _ = world.run("children_unseen", python=python)
     assert (out, said) == ("children_unseen ([], []) True\n", [])

@@ -500,7 +500,7 @@ def idle(traffic):
              lambda s: asyncio.run(asyncio.sleep(s))]
     left = []
     for wait in waits:
-        for _ in traffic.steps(0, 20, full=1):
+        for _ in traffic.steps(0, 20, full=3):
             if children():
                 break
         gc.disable()
