@@ -122,6 +122,20 @@ static void test_killed(void **state)
     end_helper(pid);
 }
 
+static void test_end_is_seen_without_reaping(void **state)
+{
+    (void)state;
+    int32_t pid = start_running(spin, NULL, LONG_MS);
+    assert_false(os_helper_has_ended(pid));
+    os_helper_kill(pid);
+    while (!os_helper_has_ended(pid)) {
+        sleep_ms(1);
+    }
+    assert_true(os_helper_has_ended(pid));
+    assert_int_equal(os_helper_poll(pid), OS_HELPER_ENDED);
+    assert_false(os_helper_has_ended(pid));
+}
+
 static void test_time_limit(void **state)
 {
     (void)state;
@@ -325,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_result),
         cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_end_is_seen_without_reaping),
         cmocka_unit_test(test_time_limit),
         cmocka_unit_test(test_time_limit_at_a_lock),
         cmocka_unit_test(test_wait_does_not_see_it),

@@ -67,15 +67,17 @@ class Traffic:
             self.number += 1
             self.sessions.append(Session(self.number))
 
-    def steps(self, seconds, count=300, full=4):
-        """Yields between bits of work until the time is up ($PACE stretches it) and some full collections were made, be
-        it on a busy machine."""
+    def steps(self, seconds, count=300, full=4, least=0):
+        """Yields between bits of work until the time is up ($PACE stretches it), `least` times at least, and some full
+        collections were made, be it on a busy machine."""
         begun, made = time.monotonic(), gc.get_stats()[2]["collections"]
         shortest = seconds * float(os.environ.get("PACE", "0.5"))
-        while (took := time.monotonic() - begun) < shortest or (
+        yields = 0
+        while (took := time.monotonic() - begun) < shortest or yields < least or (
                 took < 20 and gc.get_stats()[2]["collections"] < made + full):
             self.run(count)
             yield
+            yields += 1
 
     def check(self):
         """True if all that should be alive is, and as it was."""
@@ -183,7 +185,7 @@ def descriptors_stay(traffic):
 def forks(traffic):
     """Children made at any moment have the heap as it was, collect on, and end in every way."""
     statuses = []
-    for number, _ in enumerate(traffic.steps(2, 400, full=1)):
+    for number, _ in enumerate(traffic.steps(2, 400, full=1, least=6)):
         child = os.fork()
         if child == 0:
             traffic.run(random.randrange(3000))
@@ -236,7 +238,7 @@ def become(how, words):
 def subprocesses(traffic):
     """subprocess by vfork, by fork and by posix_spawn; shells and pipes."""
     results = collections.Counter()
-    for number, _ in enumerate(traffic.steps(2, full=1)):
+    for number, _ in enumerate(traffic.steps(2, full=1, least=10)):
         how = {"preexec_fn": os.getpid} if number % 2 else {}
         done = subprocess.run(["sh", "-c", f"cat; exit {number % 5}"], input=b"x" * 100000, stdout=subprocess.PIPE,
                               check=False, **how)
