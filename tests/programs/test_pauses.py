@@ -248,7 +248,7 @@ def test_trace_shows_the_analysis_beside_the_stops(run, tmp_path):
 def test_finalizers_that_collect_in_several_threads(run, tmp_path):
     """In CPython's collections and in batches; other threads run meanwhile. The trace keeps to its format."""
     code = """
-import gc, threading, time
+import collections, gc, threading, time
 class Node:
     def __init__(self, number): self.me, self.number = self, number
     def __del__(self):
@@ -257,7 +257,8 @@ class Node:
 together = threading.Barrier(3)
 def work():
     together.wait()
-    for number in range(40000): Node(number)
+    kept = collections.deque(maxlen=3000)  # what falls out of it is old
+    for number in range(40000): kept.append(Node(number))
 threads = [threading.Thread(target=work) for _ in range(3)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
