@@ -240,29 +240,35 @@ static inline HOT void visit_reach(cairn_object *object, void *arg)
     visits_add(arg, object, false, reach_one);
 }
 
-/* False: the time is up; there may be more to do in this side record. */
+/* Traverses what is to be traversed of a side record, and what of it that leads to. False: the time is up. */
 static bool mark_side(struct step *step, struct visits *visits, struct side *side)
 {
     visits_enter(visits, side);
-    for (unsigned w = 0; w < side->words; w++) {
-        struct side_word *word = &side->word[w];
-        if (!word->doing) {
-            continue;
-        }
-        while (word->doing) {
-            unsigned slot = w * 64 + (unsigned)__builtin_ctzll(word->doing);
-            word->doing &= word->doing - 1;
-            fetch_ahead(side, word, slot);
-            traverse(side_object(side, slot), visit_reach, visits);
-            step->bounded->work++;
-        }
-        if (time_is_up_at(step, step->bounded->work)) {
-            return false;
+    bool more = true;
+    while (more) {
+        more = false;
+        for (unsigned w = 0; w < side->words; w++) {
+            struct side_word *word = &side->word[w];
+            if (!word->doing) {
+                continue;
+            }
+            more = true;
+            while (word->doing) {
+                unsigned slot = w * 64 + (unsigned)__builtin_ctzll(word->doing);
+                word->doing &= word->doing - 1;
+                fetch_ahead(side, word, slot);
+                traverse(side_object(side, slot), visit_reach, visits);
+                step->bounded->work++;
+            }
+            if (time_is_up_at(step, step->bounded->work)) {
+                return false;
+            }
         }
     }
     return true;
 }
 
+/* A side record stays on the list until all of it is done, so what it reaches in itself does not put it there again. */
 static bool mark_all(struct step *step)
 {
     struct bounded *bounded = step->bounded;
@@ -270,13 +276,14 @@ static bool mark_all(struct step *step)
     visits_init(&visits, step->runtime);
     bool in_time = true;
     do {
-        while (in_time && !ring_is_empty(&bounded->todo)) {
+        while (!ring_is_empty(&bounded->todo)) {
             struct side *side = RING_SIDE(bounded->todo.next, bounded_work);
-            ring_remove(&side->bounded_work);
+            prefetch_side(RING_SIDE(side->bounded_work.next, bounded_work));
             in_time = mark_side(step, &visits, side);
             if (!in_time) {
-                todo_add(bounded, side);
+                break;
             }
+            ring_remove(&side->bounded_work);
         }
         visits_flush(&visits, false, reach_one);
     } while (in_time && !ring_is_empty(&bounded->todo));
