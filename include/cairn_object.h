@@ -166,6 +166,12 @@ struct cairn_type {
      * has `traverse` all the same. Length at 0: there is none. */
     uint32_t row_offset;
     uint32_t row_length_offset;
+
+    /* What `traverse` does, in parts, for objects that may hold very many references: visits some thousand from position
+     * `from` on (0: the first; what positions mean is the type's own) and returns the position to go on from, or 0 when
+     * that was all. Bounded mode may let the program change the object between two calls, and wants no more than that
+     * positions that do not exist any more return 0. NULL: `traverse` alone; not needed for a row. */
+    size_t (*traverse_part)(cairn_object *self, size_t from, cairn_visit visit, void *arg);
 };
 
 /* Can objects of this type hold references? [any] */

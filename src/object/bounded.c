@@ -30,7 +30,7 @@
  *
  * Lock: the GIL. */
 
-#include "object/visits.h"
+#include "object/bounded.h"
 
 #include <limits.h>
 
@@ -39,40 +39,13 @@ enum {
     GROWTH_LEAST = 32,   /* objects; a smaller growth is not worth a cycle */
     YOUNG_PARTS = 100,   /* generation 0 has at most 1 object in so many */
     YOUNG_LEAST = 32,    /* objects of generation 0, whatever there is */
-    BATCH_LEAST = 256,   /* objects of a batch, whatever the time */
-    OBJECT_NS = 100,     /* first guess of the time that detection takes for an object */
     YOUNG_PART_NS = 500, /* for each microsecond of a step: what a collection of generation 1 may take */
+    YOUNG_MANY = 256,    /* objects of a young collection whose time is worth remembering */
     SUSPECT_NS = 150,    /* first guess of the time that a cycle takes for each suspect */
+    ROUNDS_MOST = 6,     /* of COUNT to CONFIRM, before what is left is verified whatever its size */
     ALLOCATIONS_BETWEEN = 8, /* a collection of young objects that took long and a step */
     ALLOCATIONS_MOST = 1000, /* from one step to the next */
-    OBJECTS_AT_A_TIME = 256, /* objects traversed between looks at the clock */
-    SIDES_AT_A_TIME = 16,    /* side records between looks at the clock where a record costs little */
 };
-
-/* ---- time ---- */
-
-struct step {
-    cairn_runtime *runtime;
-    struct bounded *bounded;
-    uint64_t deadline;
-    uint64_t code_ns; /* spent in finalizers and callbacks */
-    uint64_t looked;  /* objects traversed when the clock was looked at */
-};
-
-static bool time_is_up(const struct step *step)
-{
-    return now_ns() - step->code_ns >= step->deadline;
-}
-
-/* The same where `work` objects have been traversed: it looks at the clock after so many. */
-static inline bool time_is_up_at(struct step *step, uint64_t work)
-{
-    if (work - step->looked < OBJECTS_AT_A_TIME) {
-        return false;
-    }
-    step->looked = work;
-    return time_is_up(step);
-}
 
 /* ---- walking over the side records ---- */
 
@@ -80,7 +53,18 @@ static void rewind_to_first(struct bounded *bounded, enum bounded_phase phase)
 {
     bounded->phase = phase;
     bounded->at = bounded->runtime->sides.next;
-    bounded->word = 0;
+    bounded->slot = 0;
+}
+
+static void rewind_to_count(struct bounded *bounded)
+{
+    while (!ring_is_empty(&bounded->todo)) {
+        ring_remove(bounded->todo.next);
+    }
+    rewind_to_first(bounded, BOUNDED_COUNT);
+    bounded->hash = HASH_START;
+    bounded->counted = bounded->roots = 0;
+    bounded->part_of = NULL;
 }
 
 void bounded_side_gone(const struct side *side)
@@ -88,7 +72,7 @@ void bounded_side_gone(const struct side *side)
     struct bounded *bounded = &side->runtime->bounded;
     if (bounded->at == &side->all) {
         bounded->at = side->all.next;
-        bounded->word = 0;
+        bounded->slot = 0;
     }
 }
 
@@ -110,13 +94,6 @@ static struct side *next_side(struct bounded *bounded)
         bounded->at = bounded->at->next;
     }
     return side;
-}
-
-static void todo_add(struct bounded *bounded, struct side *side)
-{
-    if (ring_is_empty(&side->bounded_work)) {
-        ring_add(&bounded->todo, &side->bounded_work);
-    }
 }
 
 /* ---- SUSPECT, COUNT, ROOTS, MARK: each returns true when it is done ---- */
@@ -152,38 +129,61 @@ static inline void count_one(struct visits *visits, struct side *side, unsigned 
 
 static inline HOT void visit_count(cairn_object *object, void *arg)
 {
-    visits_add(arg, object, true, count_one);
+    struct visits *visits = arg;
+    visits->seen++;
+    visits_add(visits, object, true, count_one);
 }
 
-static void count_word(struct bounded *bounded, struct visits *visits, struct side *side, unsigned w)
+static inline HOT void visit_count_hashed(cairn_object *object, void *arg)
 {
-    for (uint64_t bits = side->word[w].suspect; bits; bits &= bits - 1) {
-        unsigned slot = w * 64 + (unsigned)__builtin_ctzll(bits);
-        cairn_object *object = side_object(side, slot);
-        fetch_ahead(side, &side->word[w], slot);
-        side->refs[slot] += (uint32_t)(object->count < REFS_MANY ? object->count : REFS_MANY);
-        traverse(object, visit_count, visits);
-        bounded->work++;
-    }
+    struct visits *visits = arg;
+    visits->runtime->bounded.hash = hash_word(visits->runtime->bounded.hash, (uintptr_t)object);
+    visit_count(object, arg);
 }
 
-/* Goes on with the word it stopped at. */
+/* False: the time is up, and more of the object is to be traversed. */
+static inline HOT bool count_object(struct step *step, struct visits *visits, struct side *side, unsigned slot)
+{
+    struct bounded *bounded = step->bounded;
+    cairn_object *object = side_object(side, slot);
+    size_t from = UNLIKELY(bounded->part_of == object) ? bounded->part : 0;
+    if (!from) {
+        fetch_ahead(side, &side->word[slot / 64], slot);
+        side->refs[slot] += (uint32_t)(object->count < REFS_MANY ? object->count : REFS_MANY);
+        visits->seen++;
+        bounded->counted++;
+    }
+    if (UNLIKELY(bounded->last)) {
+        bounded->hash = from ? bounded->hash : hash_word(bounded->hash, (uint64_t)object->count);
+        from = traverse_part(object, from, visit_count_hashed, visits);
+    } else {
+        from = traverse_part(object, from, visit_count, visits);
+    }
+    bounded->part_of = from ? object : NULL;
+    bounded->part = from;
+    return !from;
+}
+
+/* Goes on with the slot it stopped at. */
 static bool count_some(struct step *step, struct visits *visits)
 {
     struct bounded *bounded = step->bounded;
     struct side *side;
     while ((side = this_side(bounded))) {
-        while (bounded->word < side->words) {
-            unsigned w = bounded->word++;
-            if (side->word[w].suspect) {
-                visits_enter(visits, side);
-                count_word(bounded, visits, side, w);
-                if (time_is_up_at(step, bounded->work)) {
-                    return false;
-                }
+        visits_enter(visits, side);
+        while (bounded->slot < side->words * 64u) {
+            uint64_t bits = side->word[bounded->slot / 64].suspect >> bounded->slot % 64;
+            if (!bits) {
+                bounded->slot = (bounded->slot / 64 + 1) * 64;
+                continue;
+            }
+            bounded->slot += (unsigned)__builtin_ctzll(bits);
+            bounded->slot += count_object(step, visits, side, bounded->slot);
+            if (time_is_up_at(step, visits->seen)) {
+                return false;
             }
         }
-        bounded->word = 0;
+        bounded->slot = 0;
         bounded->at = bounded->at->next;
     }
     return true;
@@ -193,6 +193,7 @@ static bool count_all(struct step *step)
 {
     struct visits visits;
     visits_init(&visits, step->runtime);
+    step->looked = 0;
     bool done = count_some(step, &visits);
     visits_flush(&visits, true, count_one);
     return done;
@@ -216,6 +217,7 @@ static bool find_roots(struct step *step)
             side->word[w].doing |= roots;
             if (roots) {
                 todo_add(step->bounded, side);
+                step->bounded->roots += (size_t)__builtin_popcountll(roots);
             }
         }
         if (n % SIDES_AT_A_TIME == 0 && time_is_up(step)) {
@@ -237,7 +239,26 @@ static inline void reach_one(struct visits *visits, struct side *side, unsigned 
 
 static inline HOT void visit_reach(cairn_object *object, void *arg)
 {
-    visits_add(arg, object, false, reach_one);
+    struct visits *visits = arg;
+    visits->seen++;
+    visits_add(visits, object, false, reach_one);
+}
+
+/* False: the time is up, and perhaps more of the object is to be traversed. */
+static inline HOT bool mark_object(struct step *step, struct visits *visits, struct side *side, unsigned slot)
+{
+    struct bounded *bounded = step->bounded;
+    cairn_object *object = side_object(side, slot);
+    size_t from = UNLIKELY(bounded->part_of == object) ? bounded->part : 0;
+    fetch_ahead(side, &side->word[slot / 64], slot);
+    visits->seen++;
+    from = traverse_part(object, from, visit_reach, visits);
+    bounded->part_of = from ? object : NULL;
+    bounded->part = from;
+    if (!from) {
+        side->word[slot / 64].doing &= ~(UINT64_C(1) << slot % 64);
+    }
+    return !time_is_up_at(step, visits->seen);
 }
 
 /* Traverses what is to be traversed of a side record, and what of it that leads to. False: the time is up. */
@@ -248,20 +269,12 @@ static bool mark_side(struct step *step, struct visits *visits, struct side *sid
     while (more) {
         more = false;
         for (unsigned w = 0; w < side->words; w++) {
-            struct side_word *word = &side->word[w];
-            if (!word->doing) {
-                continue;
-            }
-            more = true;
+            const struct side_word *word = &side->word[w];
+            more |= word->doing != 0;
             while (word->doing) {
-                unsigned slot = w * 64 + (unsigned)__builtin_ctzll(word->doing);
-                word->doing &= word->doing - 1;
-                fetch_ahead(side, word, slot);
-                traverse(side_object(side, slot), visit_reach, visits);
-                step->bounded->work++;
-            }
-            if (time_is_up_at(step, step->bounded->work)) {
-                return false;
+                if (!mark_object(step, visits, side, w * 64 + (unsigned)__builtin_ctzll(word->doing))) {
+                    return false;
+                }
             }
         }
     }
@@ -274,6 +287,7 @@ static bool mark_all(struct step *step)
     struct bounded *bounded = step->bounded;
     struct visits visits;
     visits_init(&visits, step->runtime);
+    step->looked = 0;
     bool in_time = true;
     do {
         while (!ring_is_empty(&bounded->todo)) {
@@ -289,8 +303,6 @@ static bool mark_all(struct step *step)
     } while (in_time && !ring_is_empty(&bounded->todo));
     return in_time;
 }
-
-/* ---- VERIFY ---- */
 
 /* Lists the side records that have suspects left; none of them has been tried. */
 static bool list_suspects(struct step *step)
@@ -314,256 +326,6 @@ static bool list_suspects(struct step *step)
             return false;
         }
     }
-}
-
-struct batch {
-    cairn_runtime *runtime;
-    struct side *set;
-    struct ring work;
-    size_t size;  /* objects */
-    size_t limit; /* no more are added */
-};
-
-static void batch_add(struct batch *batch, struct side *side, struct side_word *word, uint64_t bit)
-{
-    word->candidate |= bit;
-    word->pending |= bit;
-    word->doing |= bit;
-    batch->size++;
-    if (!side->in_set) {
-        side->in_set = true;
-        side->set = batch->set;
-        batch->set = side;
-    }
-    if (ring_is_empty(&side->work)) {
-        ring_add(&batch->work, &side->work);
-    }
-}
-
-static void visit_gather(cairn_object *object, void *arg)
-{
-    struct batch *batch = arg;
-    struct side *side = side_at(batch->runtime, object);
-    if (side && batch->size < batch->limit) {
-        struct place place = place_in(side, object);
-        if (place.word->suspect & ~place.word->candidate & place.bit) {
-            batch_add(batch, side, place.word, place.bit);
-        }
-    }
-}
-
-/* Adds what the batch's pending members lead to, as far as it is suspect and the limit allows. */
-static void gather(struct batch *batch)
-{
-    while (!ring_is_empty(&batch->work)) {
-        struct side *side = RING_SIDE(batch->work.next, work);
-        ring_remove(&side->work);
-        for (unsigned w = 0; w < side->words; w++) {
-            struct side_word *word = &side->word[w];
-            while (word->pending) {
-                unsigned i = (unsigned)__builtin_ctzll(word->pending);
-                word->pending &= word->pending - 1;
-                traverse(side_object(side, w * 64 + i), visit_gather, batch);
-            }
-        }
-    }
-}
-
-static uint64_t untried(const struct side_word *word)
-{
-    return word->suspect & ~word->doing;
-}
-
-static uint64_t doomed(const struct side_word *word)
-{
-    return word->doing & ~word->suspect;
-}
-
-/* Fills a batch: seeds in the order of the list, each with what it leads to. */
-static void fill(struct batch *batch, struct bounded *bounded, size_t most)
-{
-    for (struct ring *at = bounded->todo.next; at != &bounded->todo && batch->size < most / 2; at = at->next) {
-        struct side *side = RING_SIDE(at, bounded_work);
-        for (unsigned w = 0; w < side->words && batch->size < most / 2; w++) {
-            struct side_word *word = &side->word[w];
-            while (untried(word) && batch->size < most / 2) {
-                uint64_t seed = untried(word) & -untried(word);
-                batch->limit = batch->size > SIZE_MAX - most ? SIZE_MAX : batch->size + most;
-                batch_add(batch, side, word, seed);
-                gather(batch);
-            }
-        }
-    }
-}
-
-/* A batch of all suspects there are. */
-static void fill_with_all(struct batch *batch, struct bounded *bounded)
-{
-    struct side **tail = &batch->set;
-    for (struct ring *at = bounded->todo.next; at != &bounded->todo; at = at->next) {
-        struct side *side = RING_SIDE(at, bounded_work);
-        for (unsigned w = 0; w < side->words; w++) {
-            struct side_word *word = &side->word[w];
-            word->candidate = word->suspect;
-            word->doing |= word->suspect;
-            batch->size += (size_t)__builtin_popcountll(word->suspect);
-        }
-        side->in_set = true;
-        *tail = side;
-        tail = &side->set;
-    }
-    *tail = NULL;
-}
-
-/* What a doomed object refers to may have been tried and found referred to by it alone. */
-static void visit_try_again(cairn_object *object, void *arg)
-{
-    struct bounded *bounded = arg;
-    struct side *side = side_at(bounded->runtime, object);
-    if (side) {
-        struct place place = place_in(side, object);
-        if (place.word->suspect & place.word->doing & place.bit) {
-            place.word->doing &= ~place.bit;
-            todo_add(bounded, side);
-        }
-    }
-}
-
-/* The unreachable ones of a batch, their last words said, are doomed; their side records come first on the list. */
-static void doom(struct bounded *bounded, struct collection *c)
-{
-    while (!ring_is_empty(&c->garbage)) {
-        struct side *side = RING_SIDE(c->garbage.next, work);
-        ring_remove(&side->work);
-        for (unsigned w = 0; w < side->words; w++) {
-            struct side_word *word = &side->word[w];
-            word->suspect &= ~word->candidate;
-            word->doing |= word->candidate;
-            for (uint64_t bits = bounded->last ? 0 : word->candidate; bits; bits &= bits - 1) {
-                traverse(side_object(side, w * 64 + (unsigned)__builtin_ctzll(bits)), visit_try_again, bounded);
-            }
-            word->candidate = 0;
-        }
-        ring_remove(&side->bounded_work);
-        ring_add(bounded->todo.next, &side->bounded_work);
-    }
-    bounded->collected += c->unreachable;
-    bounded->uncollectable += c->uncollectable;
-}
-
-/* Verifies one batch. */
-static void verify(struct step *step, size_t most)
-{
-    struct bounded *bounded = step->bounded;
-    cairn_runtime *runtime = step->runtime;
-    struct batch batch = {.runtime = runtime};
-    ring_init(&batch.work);
-    uint64_t start = now_ns();
-    if (bounded->last) {
-        fill_with_all(&batch, bounded);
-    } else {
-        fill(&batch, bounded, most);
-    }
-    detect(runtime, batch.set, batch.size, false);
-    struct collection c = {.runtime = runtime, .generation = 2, .candidates = batch.size};
-    ring_init(&c.garbage);
-    collect_garbage_list(&c, batch.set);
-    finish_garbage(&c, false);
-    doom(bounded, &c);
-    step->code_ns += c.code_ns;
-    if (batch.size >= BATCH_LEAST) {
-        uint64_t each = (now_ns() - start - c.code_ns) / batch.size;
-        bounded->object_ns = (bounded->object_ns * 3 + (each ? each : 1)) / 4;
-    }
-    bounded->work += batch.size;
-}
-
-/* How many objects detection can look at in half a step. */
-static size_t batch_size(const struct bounded *bounded)
-{
-    size_t objects = (size_t)((uint64_t)bounded->runtime->step_us * 1000 / 2 /
-                              (bounded->object_ns ? bounded->object_ns : 1));
-    return objects > BATCH_LEAST ? objects : BATCH_LEAST;
-}
-
-/* The first word of a side record with something to do. */
-static struct side_word *word_to_do(struct side *side)
-{
-    for (unsigned w = 0; w < side->words; w++) {
-        if (doomed(&side->word[w]) || untried(&side->word[w])) {
-            return &side->word[w];
-        }
-    }
-    return NULL;
-}
-
-static bool half_is_left(const struct step *step)
-{
-    return now_ns() - step->code_ns + (uint64_t)step->runtime->step_us * 500 < step->deadline;
-}
-
-enum { CLEARS_AT_A_TIME = 16 };
-
-/* What dies as doomed objects are cleared is queued, and dies here: otherwise one clear might end a whole piece. (In
- * deferred mode its own sweeps see to that.) False: the time is up. */
-static bool sweep_dead(const struct step *step)
-{
-    cairn_runtime *runtime = step->runtime;
-    while (runtime->queued && !runtime->deferred && !runtime->sweeping) {
-        (void)cairn_runtime_sweep(runtime, CLEARS_AT_A_TIME);
-        if (time_is_up(step)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Clears the doomed objects of a word; any code may run. False: the time is up. */
-static bool clear_doomed(struct step *step, struct side *side)
-{
-    object_queue_deaths(step->runtime, true);
-    for (unsigned n = 0; n < CLEARS_AT_A_TIME; n++) {
-        if (step->bounded->todo.next != &side->bounded_work) {
-            break; /* it has gone */
-        }
-        const struct side_word *word = word_to_do(side);
-        if (!word || !doomed(word)) {
-            break;
-        }
-        uint64_t bit = doomed(word) & -doomed(word);
-        unsigned w = (unsigned)(word - side->word);
-        side->word[w].doing &= ~bit;
-        break_cycle(step->runtime, side_object(side, w * 64 + (unsigned)__builtin_ctzll(bit)));
-    }
-    object_queue_deaths(step->runtime, false);
-    return !time_is_up(step) && sweep_dead(step);
-}
-
-/* Clears doomed objects and verifies further batches, until the list is empty. */
-static bool verify_all(struct step *step)
-{
-    struct bounded *bounded = step->bounded;
-    if (!sweep_dead(step)) {
-        return false;
-    }
-    for (bool first = true; !ring_is_empty(&bounded->todo); first = false) {
-        struct side *side = RING_SIDE(bounded->todo.next, bounded_work);
-        const struct side_word *word = word_to_do(side);
-        if (!word) {
-            ring_remove(&side->bounded_work);
-        } else if (doomed(word)) {
-            if (!clear_doomed(step, side)) {
-                return false;
-            }
-        } else if (bounded->last) {
-            verify(step, SIZE_MAX);
-        } else if (first || half_is_left(step)) {
-            verify(step, batch_size(bounded));
-        } else {
-            return false;
-        }
-    }
-    return true;
 }
 
 /* ---- a cycle ---- */
@@ -610,7 +372,6 @@ static void begin(cairn_runtime *runtime)
     struct bounded *bounded = &runtime->bounded;
     *bounded = (struct bounded){
         .runtime = runtime,
-        .object_ns = bounded->object_ns ? bounded->object_ns : OBJECT_NS,
         .suspect_ns = bounded->suspect_ns ? bounded->suspect_ns : SUSPECT_NS,
         .young = young_objects(runtime),
     };
@@ -647,33 +408,65 @@ static void end(cairn_runtime *runtime)
     collector_call_back(runtime, &info);
 }
 
-/* After MARK or VERIFY: what comes next. True: the cycle has ended. */
-static bool next_round(struct bounded *bounded)
+/* Are the suspects that are left nothing but what only references among themselves kept alive when they were counted?
+ * (What has finalizers of the old kind or debug flags to obey goes the simple way.) */
+static bool can_confirm(const struct bounded *bounded)
 {
-    if (bounded->phase == BOUNDED_LIST) {
-        if (!bounded->left) {
-            return true;
-        }
-        if (bounded->again) { /* what VERIFY left: once more from COUNT on */
-            bounded->again = false;
-            bounded->last = true;
-            rewind_to_first(bounded, BOUNDED_COUNT);
-            while (!ring_is_empty(&bounded->todo)) {
-                ring_remove(bounded->todo.next);
-            }
-        } else {
-            bounded->phase = BOUNDED_VERIFY;
-        }
-        return false;
+    return bounded->last && !bounded->roots && bounded->rounds <= ROUNDS_MOST && !bounded->runtime->legacy &&
+           !bounded->runtime->debug;
+}
+
+/* After ROOTS and MARK: are the rest to be counted again, without those? */
+static void after_mark(struct bounded *bounded)
+{
+    if (bounded->finalized && !bounded->returned) {
+        bounded->returned = bounded->counted;
     }
+    if (bounded->last && bounded->roots && bounded->rounds++ < ROUNDS_MOST) {
+        rewind_to_count(bounded);
+    } else {
+        bounded->left = 0;
+        rewind_to_first(bounded, BOUNDED_LIST);
+    }
+}
+
+/* True: the cycle has ended. */
+static bool after_list(struct bounded *bounded)
+{
+    if (!bounded->left) {
+        bounded->runtime->resurrected += bounded->returned;
+        return true;
+    }
+    if (bounded->again) { /* what VERIFY left */
+        bounded->again = false;
+        bounded->last = true;
+        bounded->rounds = 0;
+        rewind_to_count(bounded);
+    } else {
+        bounded->phase = can_confirm(bounded) ? BOUNDED_CONFIRM : BOUNDED_VERIFY;
+    }
+    return false;
+}
+
+static void after_confirm(struct bounded *bounded, bool confirmed)
+{
+    if (confirmed) {
+        bounded->phase = bounded->finalized ? BOUNDED_VERIFY : BOUNDED_FINALIZE;
+    } else {
+        bounded->rounds++;
+        rewind_to_count(bounded);
+    }
+}
+
+static void after_verify(struct bounded *bounded)
+{
     if (bounded->last) {
         rewind_to_first(bounded, BOUNDED_FORGET);
-        return false;
+    } else {
+        bounded->again = true;
+        bounded->left = 0;
+        rewind_to_first(bounded, BOUNDED_LIST);
     }
-    bounded->again = true;
-    bounded->left = 0;
-    rewind_to_first(bounded, BOUNDED_LIST);
-    return false;
 }
 
 /* Works until the time is up. True: the cycle has ended. */
@@ -691,7 +484,7 @@ static bool work(struct step *step)
             if (!suspect_all(step)) {
                 return false;
             }
-            rewind_to_first(bounded, BOUNDED_COUNT);
+            rewind_to_count(bounded);
             break;
         case BOUNDED_COUNT:
             if (!count_all(step)) {
@@ -709,24 +502,35 @@ static bool work(struct step *step)
             if (!mark_all(step)) {
                 return false;
             }
-            bounded->left = 0;
-            rewind_to_first(bounded, BOUNDED_LIST);
+            after_mark(bounded);
             break;
         case BOUNDED_LIST:
             if (!list_suspects(step)) {
                 return false;
             }
-            if (next_round(bounded)) {
+            if (after_list(bounded)) {
                 return true;
             }
+            break;
+        case BOUNDED_CONFIRM:
+            if (!first) { /* it wants a step of its own */
+                return false;
+            }
+            after_confirm(bounded, confirm(step));
+            break;
+        case BOUNDED_FINALIZE:
+            if (!finalize_suspects(step)) {
+                return false;
+            }
+            bounded->finalized = true;
+            bounded->rounds = 0;
+            rewind_to_count(bounded);
             break;
         case BOUNDED_VERIFY:
             if (!verify_all(step)) {
                 return false;
             }
-            if (next_round(bounded)) {
-                return true;
-            }
+            after_verify(bounded);
             break;
         case BOUNDED_FORGET:
             return forget_suspects(step);
@@ -766,12 +570,12 @@ void bounded_disturbed(cairn_runtime *runtime)
 
 /* ---- steps, and when ---- */
 
-static void note_step(cairn_runtime *runtime, uint64_t nanoseconds, uint64_t limit)
+static void note_step(cairn_runtime *runtime, uint64_t nanoseconds, bool late)
 {
     cairn_step_stats *stats = &runtime->step_stats;
     stats->steps++;
     stats->nanoseconds += nanoseconds;
-    stats->late += nanoseconds > limit + limit / 2;
+    stats->late += late;
     stats->longest_ns = nanoseconds > stats->longest_ns ? nanoseconds : stats->longest_ns;
     cairn_collector_stats *oldest = &runtime->stats[2];
     oldest->nanoseconds += nanoseconds;
@@ -779,16 +583,17 @@ static void note_step(cairn_runtime *runtime, uint64_t nanoseconds, uint64_t lim
     runtime->bounded.nanoseconds += nanoseconds;
 }
 
-/* Does a step of the cycle under way. True: it has ended. */
+/* Does a step of the cycle under way. True: it has ended. A step is late by its processor time: that others had the
+ * processor meanwhile is no fault of its own. */
 static bool do_step(cairn_runtime *runtime)
 {
     uint64_t limit = (uint64_t)runtime->step_us * 1000;
     uint64_t start = now_ns();
-    struct step step = {
-        .runtime = runtime, .bounded = &runtime->bounded, .deadline = start + limit, .looked = runtime->bounded.work};
+    uint64_t thread_start = thread_ns();
+    struct step step = {.runtime = runtime, .bounded = &runtime->bounded, .deadline = start + limit};
     runtime->bounded.steps++;
     bool done = work(&step);
-    note_step(runtime, now_ns() - start - step.code_ns, limit);
+    note_step(runtime, now_ns() - start - step.code_ns, thread_ns() - thread_start > limit + limit / 2 + step.code_ns);
     return done;
 }
 
@@ -854,11 +659,6 @@ void bounded_step_due(cairn_runtime *runtime)
     bounded_schedule(runtime);
 }
 
-uint64_t bounded_doomed(const cairn_runtime *runtime, const struct side_word *word)
-{
-    return runtime->bounded.phase == BOUNDED_VERIFY ? doomed(word) : 0;
-}
-
 bool bounded_wants_old(const cairn_runtime *runtime)
 {
     uint64_t objects = (uint64_t)runtime->count[1] * runtime->young_most;
@@ -880,7 +680,7 @@ unsigned bounded_young_most(const cairn_runtime *runtime)
 void bounded_note_young(cairn_runtime *runtime, size_t candidates, uint64_t nanoseconds)
 {
     runtime->long_young = nanoseconds > (uint64_t)runtime->step_us * YOUNG_PART_NS / 2;
-    if (candidates >= BATCH_LEAST) {
+    if (candidates >= YOUNG_MANY) {
         runtime->young_ns = (runtime->young_ns * 3 + nanoseconds / candidates) / 4 + 1;
     }
 }

@@ -36,6 +36,13 @@ uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+uint64_t thread_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 /* ---- detection ---- */
 
 static inline void subtract_one(struct visits *visits, struct side *side, unsigned slot)
@@ -498,13 +505,11 @@ static bool want_reachable(const cairn_weak *weak)
     return !(place.word->candidate & place.bit);
 }
 
-/* First look at an unreachable object: its weak references are cleared, those that call back queued; if it has a
- * finalizer to run, it is made pending. */
-static void look_at(struct collection *c, struct place *place, cairn_object *object)
+void look_at(struct collection *c, struct place *place, cairn_object *object)
 {
     const cairn_type *type = object->type;
     if (type->weak_offset) {
-        weak_clear_into(object, want_reachable, &c->callbacks_tail);
+        weak_clear_into(object, c->finalized ? weak_want_none : want_reachable, &c->callbacks_tail);
     }
     if (type_is_weak(type)) {
         weak_unlink((cairn_weak *)(void *)object);
@@ -544,7 +549,7 @@ static cairn_object *take_first(struct side *side, size_t kind)
 }
 
 /* Unless it has run meanwhile: an object may have died by its count, in another one's finalizer, and been brought back. */
-static void finalize_one(cairn_object *object)
+void finalize_one(cairn_object *object)
 {
     struct place place = place_of(object);
     if (place.word->finalized & place.bit) {

@@ -23,9 +23,11 @@ struct collection {
     struct ring garbage;   /* side records with unreachable objects, their candidates, through `work` */
     cairn_weak *callbacks; /* weak references whose callbacks are to be called */
     cairn_weak **callbacks_tail;
+    bool finalized; /* finalizers have run already: what weak references are new now do not call back */
 };
 
 uint64_t now_ns(void);
+uint64_t thread_ns(void); /* processor time of the calling thread */
 
 /* Takes from the candidates of a chain of side records those that something else refers to, and what these lead to.
  * `size`: how many candidates there are. With `untracks` those that say that they hold nothing are untracked. */
@@ -37,6 +39,13 @@ void finish_garbage(struct collection *c, bool clear);
 
 /* Makes c->garbage the list of the records of a chain that have candidates left, by address, and counts these. */
 void collect_garbage_list(struct collection *c, struct side *chain);
+
+/* Step 3 for one object: its weak references are cleared, and c->callbacks are those to be called; if it has a finalizer
+ * to run, c->finalizers is set, and the object pending. */
+void look_at(struct collection *c, struct place *place, cairn_object *object);
+
+/* Calls the finalizer of an object unless it has run. Any code may run. */
+void finalize_one(cairn_object *object);
 
 void collector_call_back(cairn_runtime *runtime, const cairn_collector_info *info);
 

@@ -458,13 +458,9 @@ int kinds_map_next(struct kinds_map *map, cairn_position *position, size_t *i)
     return at < filled ? 0 : ENOENT;
 }
 
-void kinds_map_traverse(const struct kinds_map *map, cairn_visit visit, void *arg)
+static void traverse_entries(const struct kinds_table *table, size_t from, size_t end, cairn_visit visit, void *arg)
 {
-    const struct kinds_table *table = map->table;
-    if (!table) {
-        return;
-    }
-    for (size_t i = 0; i < table->filled; i++) {
+    for (size_t i = from; i < end; i++) {
         cairn_object *key = kinds_key(table, i);
         if (key) {
             visit(key, arg);
@@ -473,6 +469,20 @@ void kinds_map_traverse(const struct kinds_map *map, cairn_visit visit, void *ar
             }
         }
     }
+}
+
+void kinds_map_traverse(const struct kinds_map *map, cairn_visit visit, void *arg)
+{
+    traverse_entries(map->table, 0, kinds_map_filled(map), visit, arg);
+}
+
+size_t kinds_map_traverse_part(cairn_object *self, size_t from, cairn_visit visit, void *arg)
+{
+    const struct kinds_map *map = kinds_map_of(self);
+    size_t filled = kinds_map_filled(map);
+    size_t end = from + PART_MOST / 2 < filled ? from + PART_MOST / 2 : filled;
+    traverse_entries(map->table, from, end, visit, arg);
+    return end < filled ? end : 0;
 }
 
 bool kinds_map_is_plain(const struct kinds_map *map)

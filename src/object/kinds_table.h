@@ -136,6 +136,7 @@ bool kinds_map_copy(struct kinds_map *map, const struct kinds_map *from);
 int kinds_map_next(struct kinds_map *map, cairn_position *position, size_t *i);
 
 void kinds_map_traverse(const struct kinds_map *map, cairn_visit visit, void *arg);
+size_t kinds_map_traverse_part(cairn_object *self, size_t from, cairn_visit visit, void *arg); /* of a map alone */
 
 /* Does it hold only what cannot be part of a cycle? */
 bool kinds_map_is_plain(const struct kinds_map *map);

@@ -121,22 +121,30 @@ enum bounded_phase {
     BOUNDED_MARK,
     BOUNDED_LIST, /* what is left for VERIFY is put on the list */
     BOUNDED_VERIFY,
+    BOUNDED_CONFIRM,
+    BOUNDED_FINALIZE,
     BOUNDED_FORGET
 };
 
 struct bounded {
     cairn_runtime *runtime;
     enum bounded_phase phase;
-    bool again;       /* the list will be of what VERIFY has left */
-    bool last;        /* the second time round */
-    struct ring *at;  /* a walk over all side records: the next; NULL: none under way */
-    unsigned word;    /* in that: the next word */
+    bool again;            /* the list will be of what VERIFY has left */
+    bool last;             /* what VERIFY has left is counted again */
+    bool finalized;        /* the finalizers of what is counted have run */
+    unsigned rounds;       /* since `last` or `finalized` became true */
+    struct ring *at;       /* a walk over all side records: the next; NULL: none under way */
+    unsigned slot;         /* in that: the next */
+    cairn_object *part_of; /* an object that was traversed in part: it goes on from `part` */
+    size_t part;
     struct ring todo; /* side records with something to do, through bounded_work */
     size_t suspects;  /* at the beginning */
     size_t left;      /* suspects on the list */
-    uint64_t work;    /* objects traversed */
+    uint64_t hash;    /* of the counts and references that COUNT has seen, if `last` */
+    size_t counted;   /* suspects that it has seen */
+    size_t roots;     /* suspects that ROOTS has found referred to from elsewhere */
+    size_t returned;  /* suspects that were left when all finalizers had run */
     uint64_t steps;
-    uint64_t object_ns;  /* that detection takes for an object, about */
     uint64_t suspect_ns; /* that the last cycle took for each suspect */
     uint64_t nanoseconds;
     uint64_t young; /* objects on their way to generation 2 when the cycle began */
@@ -443,6 +451,36 @@ static inline __attribute__((always_inline)) void traverse(cairn_object *object,
     } else if (type->traverse) {
         type->traverse(object, visit, arg);
     }
+}
+
+enum { PART_MOST = 4096 }; /* references of an object that are visited at a time, about */
+
+/* Visits references of an object from a position on, 0 at first, and returns the one to go on from; 0: that was all. */
+static inline __attribute__((always_inline)) size_t traverse_part(cairn_object *object, size_t from, cairn_visit visit,
+                                                                  void *arg)
+{
+    const cairn_type *type = object->type;
+    size_t length = type->row_length_offset ? row_length(object, type) : 0;
+    if (LIKELY(from == 0 && length <= PART_MOST && !type->traverse_part)) {
+        traverse(object, visit, arg);
+        return 0;
+    }
+    for (uint32_t i = 0; from == 0 && i < type->reference_count; i++) {
+        cairn_object *reference = references_of(object, type)[i];
+        if (reference) {
+            visit(reference, arg);
+        }
+    }
+    if (!type->row_length_offset) {
+        return type->traverse_part(object, from, visit, arg);
+    }
+    size_t end = from + PART_MOST < length ? from + PART_MOST : length;
+    for (cairn_object **row = row_start(object, type); from < end; from++) {
+        if (row[from]) {
+            visit(row[from], arg);
+        }
+    }
+    return end < length ? end : 0;
 }
 
 static inline cairn_weak **weak_list_of(const cairn_object *object, const cairn_type *type)

@@ -40,6 +40,7 @@ struct visits {
     struct side *side;
     unsigned at;
     unsigned queued; /* not done, at most */
+    size_t seen;     /* objects and references, where they are counted */
     struct visit queue[VISITS];
     struct ring work; /* of marking: side records with pending objects */
     size_t unreached; /* of marking: candidates left */
@@ -54,6 +55,7 @@ static inline void visits_init(struct visits *visits, cairn_runtime *runtime)
     visits->bytes = 0;
     visits->side = NULL;
     visits->at = visits->queued = 0;
+    visits->seen = 0;
     for (unsigned i = 0; i < VISITS; i++) {
         visits->queue[i].object = NULL;
     }

@@ -4,7 +4,7 @@
 /* test_model_graphs.c: random graphs of objects against the model of reachability in graph.h: after every collection
  * what is dead is what the model says, and so are counts, generations, weak references, finalizers and callbacks. More
  * than 100,000 graphs at scale 100, in these plans:
- *   collections asked for; collections at each allocation (hostile); deferred reclamation; bounded mode; threads that
+ *   collections asked for; collections at each allocation, of the generation that is due and of all (hostile); deferred reclamation; bounded mode; threads that
  *   share a runtime; large graphs and containers; memory refused at each call into the system, and at a limit.
  * The runtime's own check runs after each graph, in the debug build after each step. */
 
@@ -31,8 +31,9 @@ struct plan {
     size_t steps;
     unsigned behaviours; /* 0: all */
     size_t slots_max;
-    size_t keep; /* how many of a thousand roots stay; 0: KEEP */
-    bool hostile;
+    size_t keep;  /* how many of a thousand roots stay; 0: KEEP */
+    bool often;   /* a collection is due at each second allocation */
+    bool hostile; /* all generations are collected at each; with CAIRN_OBJECT_HOSTILE=1 in all plans */
     bool deferred;
     unsigned step_us;
     size_t limit;
@@ -47,14 +48,16 @@ static cairn_runtime *runtime_of(const struct plan *plan)
     options.heap = &heap;
     options.deferred = plan->deferred;
     options.step_us = plan->step_us;
-    if (plan->hostile) {
+    options.hostile = plan->hostile;
+    if (plan->often) {
         options.thresholds[0] = 1;
         options.thresholds[1] = 1;
         options.thresholds[2] = 1;
     }
     cairn_runtime *runtime = cairn_runtime_create(&options);
     require(runtime != NULL || plan->limit != 0);
-    if (runtime && !plan->hostile && plan->step_us == 0) {
+    bool hostile = plan->hostile || getenv("CAIRN_OBJECT_HOSTILE");
+    if (runtime && !hostile && !plan->often && plan->step_us == 0) {
         cairn_collector_disable(runtime);
     }
     return runtime;
@@ -212,10 +215,14 @@ static void weak_references_in_the_trash_are_dead_before_any_callback(void **sta
 static void collections_at_each_allocation(void **state)
 {
     (void)state;
-    struct plan plan = {
-        .name = "hostile", .graphs = test_scaled(10000), .objects = 9, .steps = SMALL_STEPS, .hostile = true};
-    struct tally tally = run_plan(&plan, test_seed());
-    assert_true(test_scale() < 5 || (tally.collections > plan.graphs * 4 && tally.trash > plan.graphs));
+    struct plan often = {
+        .name = "often", .graphs = test_scaled(10000), .objects = 9, .steps = SMALL_STEPS, .often = true};
+    struct tally tally = run_plan(&often, test_seed());
+    assert_true(test_scale() < 5 || (tally.collections > often.graphs * 4 && tally.trash > often.graphs));
+    struct plan hostile = {
+        .name = "hostile", .graphs = test_scaled(4000), .objects = 9, .steps = SMALL_STEPS, .hostile = true};
+    tally = run_plan(&hostile, test_seed());
+    assert_true(test_scale() < 5 || (tally.collections > hostile.graphs * 8 && tally.trash > hostile.graphs));
 }
 
 static void deferred_reclamation(void **state)
