@@ -4,6 +4,9 @@
 /* collector.c: figures of Cairn's objects that have no counterpart elsewhere.
  *   bounded [MILLIONS [STEP_US]]   collections of so many live containers: at once, in steps while nothing else runs,
  *                                  and in steps while the program makes small cycles and drops them
+ *   piece [THOUSANDS [STEP_US]]    one strongly connected piece of garbage of so many objects, its links at random, in
+ *                                  steps while nothing else runs
+ *   row [MILLIONS [STEP_US]]       so many live containers that one object refers to, and its end, in steps
  *   counts                         references counted and given up, against a plain counter
  * Times are processor time. The library measures its steps by the clock, which on a busy machine counts the time that
  * others had the processor: `clock` is its longest, `longest` the longest by processor time, of a step (quiet) or of
@@ -56,6 +59,18 @@ static struct node *tree(cairn_runtime *runtime, unsigned depth)
 }
 
 /* ---- bounded ---- */
+
+static cairn_runtime *new_runtime(void)
+{
+    cairn_runtime_options options = CAIRN_RUNTIME_OPTIONS_INIT;
+    options.gil_optional = true;
+    cairn_runtime *runtime = cairn_runtime_create(&options);
+    if (!runtime) {
+        abort();
+    }
+    cairn_collector_disable(runtime);
+    return runtime;
+}
 
 enum { DEPTH = 9, NODES = (1 << (DEPTH + 1)) - 1, TIMES = 3 };
 
@@ -128,13 +143,7 @@ static void make_cycles(cairn_runtime *runtime, size_t objects)
 
 static int bounded(long millions, unsigned step_us)
 {
-    cairn_runtime_options options = CAIRN_RUNTIME_OPTIONS_INIT;
-    options.gil_optional = true;
-    cairn_runtime *runtime = cairn_runtime_create(&options);
-    if (!runtime) {
-        return 1;
-    }
-    cairn_collector_disable(runtime);
+    cairn_runtime *runtime = new_runtime();
     size_t trees = (size_t)millions * 1000000 / NODES + 1;
     struct node **all = calloc(trees, sizeof(*all));
     if (!all) {
@@ -163,6 +172,105 @@ static int bounded(long millions, unsigned step_us)
     cairn_collector_enable(runtime);
     make_cycles(runtime, (size_t)millions * 2000000);
     print_steps(runtime, "busy", &before, unbounded, 0);
+    printf("\n");
+    return 0;
+}
+
+/* ---- one piece, one row ---- */
+
+/* A cycle in steps. */
+static void print_cycle(cairn_runtime *runtime, const char *name, unsigned step_us)
+{
+    cairn_step_stats before, after;
+    cairn_collector_set_step(runtime, 0);
+    cairn_collector_set_step(runtime, step_us);
+    cairn_collector_get_step_stats(runtime, &before);
+    double begin = now();
+    laps_begin();
+    while (!cairn_collector_step(runtime)) {
+        lap();
+    }
+    lap();
+    cairn_collector_get_step_stats(runtime, &after);
+    printf("%s_longest_ms=%.3f %s_ms=%.1f %s_steps=%llu %s_late=%llu %s_collected=%llu ", name, longest * 1e3, name,
+           (now() - begin) * 1e3, name, (unsigned long long)(after.steps - before.steps), name,
+           (unsigned long long)(after.late - before.late), name,
+           (unsigned long long)(after.collected - before.collected));
+}
+
+static int piece(size_t size, unsigned step_us)
+{
+    cairn_runtime *runtime = new_runtime();
+    struct node **all = calloc(size, sizeof(*all));
+    if (!all) {
+        return 1;
+    }
+    uint64_t random = 1;
+    for (size_t i = 0; i < size; i++) {
+        all[i] = node(runtime, NULL, NULL);
+    }
+    for (size_t i = 0; i < size; i++) {
+        random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        cairn_set(&all[i]->references[0], &all[(i + 1) % size]->object);
+        cairn_set(&all[i]->references[1], &all[(random >> 20) % size]->object);
+    }
+    for (size_t i = 0; i < size; i++) {
+        cairn_decref(&all[i]->object);
+    }
+    free(all);
+    printf("program=collector workload=piece containers=%zu ", size);
+    print_cycle(runtime, "piece", step_us);
+    printf("\n");
+    cairn_runtime_destroy(runtime);
+    return 0;
+}
+
+struct wide {
+    cairn_object object;
+    size_t length;
+    cairn_object *row[];
+};
+
+static void wide_traverse(cairn_object *self, cairn_visit visit, void *arg)
+{
+    const struct wide *wide = (const struct wide *)(const void *)self;
+    for (size_t i = 0; i < wide->length; i++) {
+        CAIRN_VISIT(wide->row[i]);
+    }
+}
+
+static void wide_clear(cairn_object *self)
+{
+    struct wide *wide = (struct wide *)(void *)self;
+    for (size_t i = 0; i < wide->length; i++) {
+        cairn_clear(&wide->row[i]);
+    }
+}
+
+static const cairn_type wide_type = {.struct_size = sizeof(cairn_type),
+                                     .name = "wide",
+                                     .size = sizeof(struct wide),
+                                     .item_size = sizeof(cairn_object *),
+                                     .flags = CAIRN_TYPE_ROW_INSIDE,
+                                     .traverse = wide_traverse,
+                                     .clear = wide_clear,
+                                     .row_offset = offsetof(struct wide, row),
+                                     .row_length_offset = offsetof(struct wide, length)};
+
+static int row(size_t size, unsigned step_us)
+{
+    cairn_runtime *runtime = new_runtime();
+    struct wide *wide = (struct wide *)(void *)cairn_object_new(runtime, &wide_type, size);
+    if (!wide) {
+        return 1;
+    }
+    for (; wide->length < size; wide->length++) {
+        wide->row[wide->length] = &node(runtime, NULL, NULL)->object;
+    }
+    (void)cairn_collect(runtime, 2);
+    printf("program=collector workload=row containers=%zu unbounded_ms=%.1f ", size + 1,
+           best_collection(runtime) * 1e3);
+    print_cycle(runtime, "row", step_us);
     printf("\n");
     return 0;
 }
@@ -248,9 +356,20 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "bounded") == 0) {
         return bounded(argc > 2 ? atol(argv[2]) : 8, argc > 3 ? (unsigned)atoi(argv[3]) : CAIRN_STEP_DEFAULT_US);
     }
+    if (argc > 1 && strcmp(argv[1], "piece") == 0) {
+        return piece((argc > 2 ? strtoul(argv[2], NULL, 10) : 100) * 1000,
+                     argc > 3 ? (unsigned)atoi(argv[3]) : CAIRN_STEP_DEFAULT_US);
+    }
+    if (argc > 1 && strcmp(argv[1], "row") == 0) {
+        return row((argc > 2 ? strtoul(argv[2], NULL, 10) : 8) * 1000000,
+                   argc > 3 ? (unsigned)atoi(argv[3]) : CAIRN_STEP_DEFAULT_US);
+    }
     if (argc > 1 && strcmp(argv[1], "counts") == 0) {
         return counts();
     }
-    fprintf(stderr, "usage: %s bounded [MILLIONS [STEP_US]] | counts\n", argv[0]);
+    fprintf(
+        stderr,
+        "usage: %s bounded [MILLIONS [STEP_US]] | piece [THOUSANDS [STEP_US]] | row [MILLIONS [STEP_US]] | counts\n",
+        argv[0]);
     return 2;
 }

@@ -129,39 +129,57 @@ static inline void count_one(struct visits *visits, struct side *side, unsigned 
 
 static inline HOT void visit_count(cairn_object *object, void *arg)
 {
-    struct visits *visits = arg;
-    visits->seen++;
-    visits_add(visits, object, true, count_one);
+    visits_add(arg, object, true, count_one);
 }
 
 static inline HOT void visit_count_hashed(cairn_object *object, void *arg)
 {
     struct visits *visits = arg;
     visits->runtime->bounded.hash = hash_word(visits->runtime->bounded.hash, (uintptr_t)object);
-    visit_count(object, arg);
+    visits_add(visits, object, true, count_one);
 }
 
-/* False: the time is up, and more of the object is to be traversed. */
-static inline HOT bool count_object(struct step *step, struct visits *visits, struct side *side, unsigned slot)
+/* Visits references of an object: all of them, or, if there are very many, some from where it stopped. False: there are
+ * more. */
+static inline HOT bool traverse_some(struct bounded *bounded, struct visits *visits, cairn_object *object,
+                                     cairn_visit visit)
 {
-    struct bounded *bounded = step->bounded;
+    const cairn_type *type = object->type;
+    unsigned at = visits->at;
+    size_t length = type->row_length_offset ? row_length(object, type) : type->reference_count;
+    if (LIKELY(length <= PART_MOST && !type->traverse_part)) {
+        traverse(object, visit, visits);
+        visits->seen += 1 + length + (visits->at - at);
+        return true;
+    }
+    bounded->part = traverse_part(object, bounded->part_of == object ? bounded->part : 0, visit, visits);
+    bounded->part_of = bounded->part ? object : NULL;
+    visits->seen += 1 + (length < PART_MOST ? length : PART_MOST) + (visits->at - at);
+    return !bounded->part;
+}
+
+/* The count of an object. */
+static inline void count_itself(struct bounded *bounded, struct side *side, unsigned slot, const cairn_object *object)
+{
+    side->refs[slot] += (uint32_t)(object->count < REFS_MANY ? object->count : REFS_MANY);
+    bounded->counted++;
+    if (UNLIKELY(bounded->last)) {
+        bounded->hash = hash_word(bounded->hash, (uint64_t)object->count);
+    }
+}
+
+/* False: more of the object is to be traversed. */
+static inline HOT bool count_object(struct bounded *bounded, struct visits *visits, struct side *side, unsigned slot)
+{
     cairn_object *object = side_object(side, slot);
-    size_t from = UNLIKELY(bounded->part_of == object) ? bounded->part : 0;
-    if (!from) {
-        fetch_ahead(side, &side->word[slot / 64], slot);
-        side->refs[slot] += (uint32_t)(object->count < REFS_MANY ? object->count : REFS_MANY);
-        visits->seen++;
-        bounded->counted++;
+    fetch_ahead(side, &side->word[slot / 64], slot);
+    if (LIKELY(bounded->part_of != object)) {
+        count_itself(bounded, side, slot, object);
     }
     if (UNLIKELY(bounded->last)) {
-        bounded->hash = from ? bounded->hash : hash_word(bounded->hash, (uint64_t)object->count);
-        from = traverse_part(object, from, visit_count_hashed, visits);
-    } else {
-        from = traverse_part(object, from, visit_count, visits);
+        return traverse_some(bounded, visits, object, visit_count_hashed);
     }
-    bounded->part_of = from ? object : NULL;
-    bounded->part = from;
-    return !from;
+    return traverse_some(bounded, visits, object, visit_count);
 }
 
 /* Goes on with the slot it stopped at. */
@@ -178,7 +196,7 @@ static bool count_some(struct step *step, struct visits *visits)
                 continue;
             }
             bounded->slot += (unsigned)__builtin_ctzll(bits);
-            bounded->slot += count_object(step, visits, side, bounded->slot);
+            bounded->slot += count_object(bounded, visits, side, bounded->slot);
             if (time_is_up_at(step, visits->seen)) {
                 return false;
             }
@@ -239,23 +257,14 @@ static inline void reach_one(struct visits *visits, struct side *side, unsigned 
 
 static inline HOT void visit_reach(cairn_object *object, void *arg)
 {
-    struct visits *visits = arg;
-    visits->seen++;
-    visits_add(visits, object, false, reach_one);
+    visits_add(arg, object, false, reach_one);
 }
 
 /* False: the time is up, and perhaps more of the object is to be traversed. */
 static inline HOT bool mark_object(struct step *step, struct visits *visits, struct side *side, unsigned slot)
 {
-    struct bounded *bounded = step->bounded;
-    cairn_object *object = side_object(side, slot);
-    size_t from = UNLIKELY(bounded->part_of == object) ? bounded->part : 0;
     fetch_ahead(side, &side->word[slot / 64], slot);
-    visits->seen++;
-    from = traverse_part(object, from, visit_reach, visits);
-    bounded->part_of = from ? object : NULL;
-    bounded->part = from;
-    if (!from) {
+    if (LIKELY(traverse_some(step->bounded, visits, side_object(side, slot), visit_reach))) {
         side->word[slot / 64].doing &= ~(UINT64_C(1) << slot % 64);
     }
     return !time_is_up_at(step, visits->seen);

@@ -20,7 +20,7 @@
 
 enum {
     BATCH_LEAST = 256, /* objects and references of a batch between looks at the clock */
-    BATCH_PARTS = 3,   /* gathering a batch may take one part of a step in so many; the rest takes about as long */
+    BATCH_PARTS = 5,   /* gathering a batch may take one part of a step in so many; the rest takes up to twice that */
 };
 
 struct batch {
@@ -87,6 +87,15 @@ static void gather_from(struct batch *batch, const struct side *side, struct sid
     look_at_clock(batch);
 }
 
+/* Members that were not looked at when the time was up are none, and untried still. */
+static void leave_out(struct batch *batch, struct side_word *word)
+{
+    batch->size -= (size_t)__builtin_popcountll(word->pending);
+    word->candidate &= ~word->pending;
+    word->doing &= ~word->pending;
+    word->pending = 0;
+}
+
 /* Adds what the batch's pending members lead to, as far as it is suspect and the time allows. */
 static void gather(struct batch *batch)
 {
@@ -100,7 +109,7 @@ static void gather(struct batch *batch)
                 word->pending &= word->pending - 1;
                 gather_from(batch, side, word, w * 64 + i);
             }
-            word->pending = 0;
+            leave_out(batch, word);
         }
     }
 }

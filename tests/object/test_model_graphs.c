@@ -31,9 +31,10 @@ struct plan {
     size_t steps;
     unsigned behaviours; /* 0: all */
     size_t slots_max;
-    size_t keep;  /* how many of a thousand roots stay; 0: KEEP */
-    bool often;   /* a collection is due at each second allocation */
-    bool hostile; /* all generations are collected at each; with CAIRN_OBJECT_HOSTILE=1 in all plans */
+    size_t keep; /* how many of a thousand roots stay; 0: KEEP */
+    bool often;  /* a collection is due at each second allocation */
+    bool
+        hostile; /* all generations are collected at each; with CAIRN_OBJECT_HOSTILE=1 in all plans but deferred ones */
     bool deferred;
     unsigned step_us;
     size_t limit;
@@ -56,7 +57,7 @@ static cairn_runtime *runtime_of(const struct plan *plan)
     }
     cairn_runtime *runtime = cairn_runtime_create(&options);
     require(runtime != NULL || plan->limit != 0);
-    bool hostile = plan->hostile || getenv("CAIRN_OBJECT_HOSTILE");
+    bool hostile = plan->hostile || (getenv("CAIRN_OBJECT_HOSTILE") && !plan->deferred);
     if (runtime && !hostile && !plan->often && plan->step_us == 0) {
         cairn_collector_disable(runtime);
     }
