@@ -161,16 +161,16 @@ struct cairn_type {
     const void *user; /* the user's own */
 
     /* A row of references of any length: all that `traverse` visits is a row, whose members may be NULL. Where the
-     * object has a member `cairn_object **`, its start, or with CAIRN_TYPE_ROW_INSIDE where in the object it begins; and
-     * where it has a member `size_t`, its length. The collector then reads the row itself and makes no call. The type
-     * has `traverse` all the same. Length at 0: there is none. */
+     * object has a member `cairn_object **`, its start, or with CAIRN_TYPE_ROW_INSIDE where in the object it begins;
+     * and where it has a member `size_t`, its length. The collector then reads the row itself and makes no call. The
+     * type has `traverse` all the same. Length at 0: there is none. */
     uint32_t row_offset;
     uint32_t row_length_offset;
 
-    /* What `traverse` does, in parts, for objects that may hold very many references: visits some thousand from position
-     * `from` on (0: the first; what positions mean is the type's own) and returns the position to go on from, or 0 when
-     * that was all. Bounded mode may let the program change the object between two calls, and wants no more than that
-     * positions that do not exist any more return 0. NULL: `traverse` alone; not needed for a row. */
+    /* What `traverse` does, in parts, for objects that may hold very many references: visits some thousand from
+     * position `from` on (0: the first; what positions mean is the type's own), and returns the position to go on from,
+     * or 0 when that was all. Bounded mode lets the program change the object between two calls: positions that do not
+     * exist any more return 0. NULL: `traverse` alone. Not needed for a row. */
     size_t (*traverse_part)(cairn_object *self, size_t from, cairn_visit visit, void *arg);
 };
 
@@ -735,10 +735,13 @@ CAIRN_API bool cairn_collector_visit_referrers(cairn_runtime *runtime, cairn_obj
                                                bool (*visitor)(cairn_object *referrer, void *arg), void *arg);
 
 /* Bounded mode. A collection of the oldest generation is spread over steps of at most the option step_us each, which
- * run at allocations of containers and in cairn_runtime_poll(), as many as keep it ahead of the garbage: what is garbage
- * and not yet freed stays below a tenth of the tracked containers that live, and 100. One strongly connected piece of
- * garbage of more than some 10,000 objects is found in a step of its own that takes longer, in proportion to its size;
- * it dies in steps like any other: what dies when a step lets go of it may wait, as in deferred mode. Sets the time (0: unbounded mode; a collection under way is dropped). [gil] */
+ * run at allocations of containers and in cairn_runtime_poll(), as many as keep it ahead of the garbage: what is
+ * garbage and not yet freed stays below a tenth of the tracked containers that live, and 100. Of strongly connected
+ * pieces of garbage larger than some thousand objects one step is longer than the others: by some 5 ns for each object
+ * of them and 50 for each weak reference to them, or by that of a whole collection of them while a type with
+ * `finalize_legacy` or debug flags are in use; their finalizers run in steps, and they die in steps: what dies when a
+ * step lets go of it may wait, as in deferred mode. Objects with very many references are looked at in parts if the
+ * type says how (a row, or traverse_part). Sets the time (0: unbounded mode; a cycle under way is dropped). [gil] */
 CAIRN_API void cairn_collector_set_step(cairn_runtime *runtime, unsigned step_us);
 
 /* Does one step, starting a collection of the oldest generation if none is under way. Returns true when it came to its
@@ -749,7 +752,7 @@ CAIRN_API bool cairn_collector_step(cairn_runtime *runtime);
 typedef struct cairn_step_stats {
     uint64_t cycles; /* collections of the oldest generation that came to their end */
     uint64_t steps;
-    uint64_t late;        /* steps that took longer than step_us, because one connected piece of garbage did */
+    uint64_t late;        /* steps that took half as long again as step_us and more, by the thread's processor time */
     uint64_t longest_ns;  /* the longest, finalizers and callbacks not included */
     uint64_t nanoseconds; /* all, finalizers and callbacks not included */
     uint64_t collected;   /* objects */

@@ -11,7 +11,9 @@
  * Times are processor time. The library measures its steps by the clock, which on a busy machine counts the time that
  * others had the processor: `clock` is its longest, `longest` the longest by processor time, of a step (quiet) or of
  * making three objects with the steps and young collections in it (busy); the ratio is by processor time (quiet) or by
- * the clock (busy). */
+ * the clock (busy), to a collection of the containers without garbage. `same` is what an unbounded collection takes
+ * when the same program asks for as many of them, and the ratio to that; `machine` what a loop that does nothing sees.
+ * */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,10 +118,11 @@ static void print_steps(cairn_runtime *runtime, const char *name, const cairn_st
            cycles > 0 ? seconds / cycles / unbounded : 0.0);
 }
 
-/* Makes cycles of three and keeps the last ones made, so that they are old when they die. */
-static void make_cycles(cairn_runtime *runtime, size_t objects)
+/* Makes cycles of three and keeps the last ones made, so that they are old when they die. `collect_each` not 0: a full
+ * collection after so many objects. Returns the seconds these took. */
+static double make_cycles(cairn_runtime *runtime, size_t objects, size_t window, size_t collect_each)
 {
-    size_t window = objects / 48;
+    double seconds = 0;
     struct node **kept = calloc(window, sizeof(*kept));
     if (!kept) {
         abort();
@@ -133,12 +136,32 @@ static void make_cycles(cairn_runtime *runtime, size_t objects)
             cairn_decref(&kept[i % window]->object);
         }
         kept[i % window] = a;
+        if (collect_each && i % (collect_each / 3) == collect_each / 3 - 1) {
+            double begin = now();
+            (void)cairn_collect(runtime, 2);
+            seconds += now() - begin;
+        }
         lap();
     }
     for (size_t i = 0; i < window; i++) {
         cairn_decref(&kept[i]->object);
     }
     free(kept);
+    return seconds;
+}
+
+/* What the machine itself takes of a program's processor time: the longest time between two looks at the clock, with
+ * nothing between them, and how many were longer than half a step. */
+static void print_machine(double seconds, unsigned step_us)
+{
+    unsigned late = 0;
+    laps_begin();
+    for (double end = last_time + seconds; last_time < end;) {
+        double before = last_time;
+        lap();
+        late += last_time - before > step_us * 0.5e-6;
+    }
+    printf("machine_longest_ms=%.3f machine_late=%u machine_seconds=%.0f ", longest * 1e3, late, seconds);
 }
 
 static int bounded(long millions, unsigned step_us)
@@ -170,8 +193,18 @@ static int bounded(long millions, unsigned step_us)
     print_steps(runtime, "quiet", &before, unbounded, now() - begin);
     cairn_collector_get_step_stats(runtime, &before);
     cairn_collector_enable(runtime);
-    make_cycles(runtime, (size_t)millions * 2000000);
+    size_t objects = (size_t)millions * 2000000;
+    (void)make_cycles(runtime, objects, objects / 48, 0);
+    cairn_step_stats after;
+    cairn_collector_get_step_stats(runtime, &after);
+    uint64_t cycles = after.cycles - before.cycles;
+    double each = cycles ? (double)(after.nanoseconds - before.nanoseconds) * 1e-9 / (double)cycles : 0;
     print_steps(runtime, "busy", &before, unbounded, 0);
+    cairn_collector_disable(runtime);
+    cairn_collector_set_step(runtime, 0);
+    double same = make_cycles(runtime, objects / 4, objects / 48, objects / (cycles + 1)) * 4 / ((double)cycles + 1);
+    printf("same_unbounded_ms=%.1f same_ratio=%.3f ", same * 1e3, each / same);
+    print_machine(10, step_us);
     printf("\n");
     return 0;
 }

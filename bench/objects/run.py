@@ -119,6 +119,20 @@ def print_collector(build, runs, millions):
              "{:.0f} of {:.0f}".format(median(bounded, state + "_late"), median(bounded, state + "_steps"))],
             [f"all steps of a cycle / unbounded, {text}", "{:.2f}".format(median(bounded, state + "_ratio"))],
         ]
+    lines += [
+        ["the same program, unbounded: a collection, ms", "{:.1f}".format(median(bounded, "same_unbounded_ms"))],
+        ["all steps of a cycle / that", "{:.2f}".format(median(bounded, "same_ratio"))],
+        ["longest gap of an idle loop, ms of processor time", "{:.3f}".format(median(bounded, "machine_longest_ms"))],
+        ["gaps of half a step and more in it", "{:.0f} in {:.0f} s".format(median(bounded, "machine_late"),
+                                                                       median(bounded, "machine_seconds"))],
+    ]
+    for thousands in (100, 200, 400):
+        pieces = [run(build, "collector", "piece", thousands) for _ in range(min(runs, 3))]
+        lines += [[f"longest step, one piece of garbage of {thousands},000, ms",
+                   "{:.3f}".format(median(pieces, "piece_longest_ms"))]]
+    rows = [run(build, "collector", "row", millions) for _ in range(min(runs, 3))]
+    lines += [[f"longest step, one row of {millions} million references, ms",
+               "{:.3f}".format(median(rows, "row_longest_ms"))]]
     table(["counts and bounded mode", "median"], lines)
 
 

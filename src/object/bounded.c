@@ -14,13 +14,16 @@
  *            detection (collector.c) runs on the batch within the step. It is exact whatever went before, for it asks
  *            each count now. What it finds is finalized and so on, and doomed: nothing but the collector reaches it any
  *            more, so it can be cleared bit by bit.
+ *   CONFIRM, FINALIZE   for what no batch can hold; see bounded_verify.c.
  *
  * What was garbage when the cycle began is garbage still, and nobody has changed it: its refs came out right, nothing
- * that is alive refers to it, so it is suspect at VERIFY. A batch holds all that a suspect leads to, but not all that
+ * that is alive refers to it, so it is suspect at VERIFY. A batch holds what a suspect leads to, but not all that
  * leads there; parts that something outside of the batch refers to are tried again when that has been doomed. So
- * pieces come off from where nothing refers to them. What then is left has been alive and moved about, or is one
+ * pieces come off from where nothing refers to them. What then is left has been alive and moved about, or is a
  * connected piece too large for a batch: COUNT to MARK run again on the rest, which leaves of the former next to
- * nothing, and what is left now is verified in one batch, however long that takes; such steps count as late.
+ * nothing, until no roots are found; then CONFIRM proves what is left now, all of it at once.
+ *
+ * An object with very many references is counted and marked in parts (part_of, part); its bit stays meanwhile.
  *
  * Meaning of the bits (suspect, doing): in MARK 1,0 not reached; 0,1 reached and to be traversed; 0,0 done or none of
  * this cycle's. In VERIFY 1,0 not tried; 1,1 tried; 0,1 doomed. An object that dies or is untracked loses both, and
@@ -139,69 +142,74 @@ static inline HOT void visit_count_hashed(cairn_object *object, void *arg)
     visits_add(visits, object, true, count_one);
 }
 
-/* Visits references of an object: all of them, or, if there are very many, some from where it stopped. False: there are
- * more. */
-static inline HOT bool traverse_some(struct bounded *bounded, struct visits *visits, cairn_object *object,
-                                     cairn_visit visit)
+/* Visits all references of an object, or, if there are very many, some from where it stopped: then bounded->part_of is
+ * the object. Returns how much work that was, and in the latter case so much that the clock is looked at. */
+static inline HOT size_t traverse_some(struct visits *visits, cairn_object *object, cairn_visit visit)
 {
     const cairn_type *type = object->type;
+    if (LIKELY(!type->row_length_offset && !type->traverse)) {
+        traverse(object, visit, visits);
+        return 1 + type->reference_count;
+    }
     unsigned at = visits->at;
-    size_t length = type->row_length_offset ? row_length(object, type) : type->reference_count;
+    size_t length = type->row_length_offset ? row_length(object, type) : 0;
     if (LIKELY(length <= PART_MOST && !type->traverse_part)) {
         traverse(object, visit, visits);
-        visits->seen += 1 + length + (visits->at - at);
-        return true;
+        return 1 + length + (visits->at - at);
     }
+    struct bounded *bounded = &visits->runtime->bounded;
     bounded->part = traverse_part(object, bounded->part_of == object ? bounded->part : 0, visit, visits);
     bounded->part_of = bounded->part ? object : NULL;
-    visits->seen += 1 + (length < PART_MOST ? length : PART_MOST) + (visits->at - at);
-    return !bounded->part;
+    return bounded->part ? WORK_AT_A_TIME : 1 + length + (visits->at - at);
 }
 
-/* The count of an object. */
-static inline void count_itself(struct bounded *bounded, struct side *side, unsigned slot, const cairn_object *object)
+/* Counts an object, or more of it. */
+static inline HOT size_t count_object(struct visits *visits, struct side *side, unsigned slot, bool hashed)
 {
-    side->refs[slot] += (uint32_t)(object->count < REFS_MANY ? object->count : REFS_MANY);
-    bounded->counted++;
-    if (UNLIKELY(bounded->last)) {
-        bounded->hash = hash_word(bounded->hash, (uint64_t)object->count);
-    }
-}
-
-/* False: more of the object is to be traversed. */
-static inline HOT bool count_object(struct bounded *bounded, struct visits *visits, struct side *side, unsigned slot)
-{
+    struct bounded *bounded = &visits->runtime->bounded;
     cairn_object *object = side_object(side, slot);
     fetch_ahead(side, &side->word[slot / 64], slot);
-    if (LIKELY(bounded->part_of != object)) {
-        count_itself(bounded, side, slot, object);
+    if (LIKELY(object != bounded->part_of)) {
+        side->refs[slot] += (uint32_t)(object->count < REFS_MANY ? object->count : REFS_MANY);
+        if (hashed) {
+            bounded->counted++;
+            bounded->hash = hash_word(bounded->hash, (uint64_t)object->count);
+        }
     }
-    if (UNLIKELY(bounded->last)) {
-        return traverse_some(bounded, visits, object, visit_count_hashed);
-    }
-    return traverse_some(bounded, visits, object, visit_count);
+    return traverse_some(visits, object, hashed ? visit_count_hashed : visit_count);
 }
 
-/* Goes on with the slot it stopped at. */
-static bool count_some(struct step *step, struct visits *visits)
+/* Counts the suspects of a side record from bounded->slot on. False: the time is up. */
+static inline HOT bool count_side(struct step *step, struct visits *visits, struct side *side, bool hashed)
+{
+    struct bounded *bounded = step->bounded;
+    uint64_t from = ~UINT64_C(0) << bounded->slot % 64;
+    for (unsigned w = bounded->slot / 64; w < side->words; w++, from = ~UINT64_C(0)) {
+        for (uint64_t bits = side->word[w].suspect & from; bits;) {
+            unsigned slot = w * 64 + (unsigned)__builtin_ctzll(bits);
+            visits->seen += count_object(visits, side, slot, hashed);
+            bool all = side_object(side, slot) != bounded->part_of;
+            bits &= bits - all;
+            if (UNLIKELY(time_is_up_at(step, visits->seen))) {
+                bounded->slot = slot + all;
+                return false;
+            }
+        }
+    }
+    bounded->slot = 0;
+    return true;
+}
+
+/* Goes on where it stopped. */
+static inline HOT bool count_some(struct step *step, struct visits *visits, bool hashed)
 {
     struct bounded *bounded = step->bounded;
     struct side *side;
     while ((side = this_side(bounded))) {
         visits_enter(visits, side);
-        while (bounded->slot < side->words * 64u) {
-            uint64_t bits = side->word[bounded->slot / 64].suspect >> bounded->slot % 64;
-            if (!bits) {
-                bounded->slot = (bounded->slot / 64 + 1) * 64;
-                continue;
-            }
-            bounded->slot += (unsigned)__builtin_ctzll(bits);
-            bounded->slot += count_object(bounded, visits, side, bounded->slot);
-            if (time_is_up_at(step, visits->seen)) {
-                return false;
-            }
+        if (!count_side(step, visits, side, hashed)) {
+            return false;
         }
-        bounded->slot = 0;
         bounded->at = bounded->at->next;
     }
     return true;
@@ -212,7 +220,7 @@ static bool count_all(struct step *step)
     struct visits visits;
     visits_init(&visits, step->runtime);
     step->looked = 0;
-    bool done = count_some(step, &visits);
+    bool done = step->bounded->last ? count_some(step, &visits, true) : count_some(step, &visits, false);
     visits_flush(&visits, true, count_one);
     return done;
 }
@@ -260,28 +268,24 @@ static inline HOT void visit_reach(cairn_object *object, void *arg)
     visits_add(arg, object, false, reach_one);
 }
 
-/* False: the time is up, and perhaps more of the object is to be traversed. */
-static inline HOT bool mark_object(struct step *step, struct visits *visits, struct side *side, unsigned slot)
-{
-    fetch_ahead(side, &side->word[slot / 64], slot);
-    if (LIKELY(traverse_some(step->bounded, visits, side_object(side, slot), visit_reach))) {
-        side->word[slot / 64].doing &= ~(UINT64_C(1) << slot % 64);
-    }
-    return !time_is_up_at(step, visits->seen);
-}
-
 /* Traverses what is to be traversed of a side record, and what of it that leads to. False: the time is up. */
 static bool mark_side(struct step *step, struct visits *visits, struct side *side)
 {
+    const struct bounded *bounded = step->bounded;
     visits_enter(visits, side);
     bool more = true;
     while (more) {
         more = false;
         for (unsigned w = 0; w < side->words; w++) {
-            const struct side_word *word = &side->word[w];
+            struct side_word *word = &side->word[w];
             more |= word->doing != 0;
             while (word->doing) {
-                if (!mark_object(step, visits, side, w * 64 + (unsigned)__builtin_ctzll(word->doing))) {
+                unsigned i = (unsigned)__builtin_ctzll(word->doing);
+                cairn_object *object = side_object(side, w * 64 + i);
+                fetch_ahead(side, word, w * 64 + i);
+                visits->seen += traverse_some(visits, object, visit_reach);
+                word->doing &= ~((uint64_t)(object != bounded->part_of) << i);
+                if (UNLIKELY(time_is_up_at(step, visits->seen))) {
                     return false;
                 }
             }

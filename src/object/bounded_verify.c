@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
  * Copyright (c) 2026 The Cairn authors */
 
-/* bounded_verify.c: what bounded mode (bounded.c) does with the suspects that it has narrowed down: proves that they are
- * garbage, and takes them apart in steps.
+/* bounded_verify.c: what bounded mode (bounded.c) does with the suspects that it has narrowed down: it proves that they
+ * are garbage, and takes them apart in steps.
  *
  * In batches (VERIFY): as many suspects as a part of a step can gather, each with what it leads to; detection runs on
  * them within the step.
  *
  * All at once (CONFIRM), what is too large for a batch: COUNT has gone over it in steps, and found no reference from
  * elsewhere; on its way it took a hash of each count and reference it read. CONFIRM takes that hash again without
- * interruption, which needs no more than to read the objects one after the other. If it is the same, all of them were at
- * that moment what they were when COUNT saw each, and COUNT's result holds for the moment. Weak references are cleared
- * in the same step. Finalizers run in further steps (FINALIZE), after which COUNT begins again: what they brought back,
- * or what the program did meanwhile, shows in the roots or in the hash.
+ * interruption, which needs no more than to read the objects one after the other. If it is the same, all of them were
+ * at that moment what they were when COUNT saw each, and COUNT's result holds for the moment. Weak references are
+ * cleared in the same step. Finalizers run in further steps (FINALIZE), after which COUNT begins again: what they
+ * brought back, or what the program did meanwhile, shows in the roots or in the hash.
  *
  * Lock: the GIL. */
 
@@ -40,7 +40,6 @@ static void batch_add(struct batch *batch, struct side *side, struct side_word *
 {
     word->candidate |= bit;
     word->pending |= bit;
-    word->doing |= bit;
     batch->size++;
     if (!side->in_set) {
         side->in_set = true;
@@ -80,6 +79,7 @@ static void look_at_clock(struct batch *batch)
  * tried when all that is left is counted again. */
 static void gather_from(struct batch *batch, const struct side *side, struct side_word *word, unsigned slot)
 {
+    word->doing |= UINT64_C(1) << slot % 64;
     if (traverse_part(side_object(side, slot), 0, visit_gather, batch)) {
         word->candidate &= ~(UINT64_C(1) << slot % 64);
         batch->size--;
@@ -87,12 +87,11 @@ static void gather_from(struct batch *batch, const struct side *side, struct sid
     look_at_clock(batch);
 }
 
-/* Members that were not looked at when the time was up are none, and untried still. */
+/* Members that were not looked at when the time was up are none, and have not been tried by this. */
 static void leave_out(struct batch *batch, struct side_word *word)
 {
     batch->size -= (size_t)__builtin_popcountll(word->pending);
     word->candidate &= ~word->pending;
-    word->doing &= ~word->pending;
     word->pending = 0;
 }
 
