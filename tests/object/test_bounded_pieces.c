@@ -10,7 +10,9 @@
 
 #include "support/kinds.h"
 
-enum { PIECE = 20000, PART_FINAL = 10, WEAKS = 50, STEPS_MOST = 1000000 };
+#define PIECE (test_scale() >= 20 ? (size_t)20000 : (size_t)3000)
+
+enum { PART_FINAL = 10, WEAKS = 50, STEPS_MOST = 1000000 };
 
 struct link {
     cairn_object object;
@@ -274,7 +276,7 @@ static void a_piece_that_lives_and_changes_stays(void **state)
 
 /* ---- objects with many references ---- */
 
-enum { MANY = 400000, PARTS_LEAST = 50 };
+enum { MANY = 240000, PARTS_LEAST = 50 };
 
 static void a_long_list_takes_many_steps(void **state)
 {
