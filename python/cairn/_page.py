@@ -42,7 +42,7 @@ svg.wide{height:1.5rem;margin:.4rem 0}
 UNITS = ("KiB", "MiB", "GiB", "TiB")
 STOP_NAMES = {
     "young": "young collections", "middle": "middle collections", "full": "full collections by CPython",
-    "fork": "snapshots taken (fork)", "batch": "batches freed after a snapshot",
+    "fork": "snapshots taken (fork)", "wait": "waits for a snapshot", "batch": "batches freed after a snapshot",
 }
 CAUSES = (
     ("free_blocks_resident", "free blocks in pools that also have live ones"),

@@ -33,8 +33,8 @@ class CollectorStats(TypedDict):
     obstacle: str
     """Why CPython does the full collections although snapshots were asked for; "" if nothing keeps them away."""
     stops: Optional[Dict[str, StopStats]]
-    """By cause: young, middle and full collections, fork (of a snapshot), batch (freed after one). None if stops are
-    not timed: in stock mode without --stats or --gc-trace."""
+    """By cause: young, middle and full collections, fork (of a snapshot), wait (for one), batch (freed after one). None
+    if stops are not timed: in stock mode without --stats or --gc-trace."""
     snapshots: Optional[Dict[str, int]]
     """The figures of the snapshots, by the names that cairn-run(1) lists. None without Cairn."""
 

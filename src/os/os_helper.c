@@ -175,23 +175,53 @@ static long clone_unseen(void)
 }
 
 /* Signals are blocked from before the clone, so that no handler of the program runs in the helper. */
-static int start(void (*run)(void *argument), void *argument, unsigned limit_ms, int32_t *pid)
+static void block_signals(signal_set *before)
 {
     const signal_set all = ~UINT64_C(0);
+    signal_mask(SIG_SETMASK, &all, before);
+}
+
+/* What follows the clone in the program. */
+static int started(long child, const signal_set *before, int32_t *pid)
+{
+    int error = child < 0 ? errno : 0;
+    if (child > 0) {
+        (void)setpgid((pid_t)child, (pid_t)child); /* here, for it may be long until it runs */
+    }
+    signal_mask(SIG_SETMASK, before, NULL);
+    *pid = error == 0 ? (int32_t)child : 0;
+    return error;
+}
+
+static int start(void (*run)(void *argument), void *argument, unsigned limit_ms, int32_t *pid)
+{
     signal_set before;
     pid_t self = getpid();
-    signal_mask(SIG_SETMASK, &all, &before);
+    block_signals(&before);
     long child = clone_unseen();
-    int error = child < 0 ? errno : 0;
     if (child == 0) {
         program = self;
         be_helper(run, argument, limit_ms);
     }
-    if (child > 0) {
-        (void)setpgid((pid_t)child, (pid_t)child); /* here, for it may be long until it runs */
+    return started(child, &before, pid);
+}
+
+static int start_inside(int (*run)(void *argument), void *argument, void *stack_end, int32_t *pid)
+{
+    signal_set before;
+    block_signals(&before);
+    int child = clone(run, stack_end, CLONE_VM | CLONE_FILES | CLONE_UNTRACED, argument);
+    return started(child, &before, pid);
+}
+
+int os_helper_start_inside(int (*run)(void *argument), void *argument, void *stack_end, int32_t *pid)
+{
+    int saved = errno;
+    int error = close_range_error();
+    if (error == 0) {
+        error = namespace_stays() ? start_inside(run, argument, stack_end, pid) : EBUSY;
     }
-    signal_mask(SIG_SETMASK, &before, NULL);
-    *pid = error == 0 ? (int32_t)child : 0;
+    errno = saved;
     return error;
 }
 

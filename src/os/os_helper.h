@@ -33,6 +33,12 @@ void os_helper_unshare(void *memory, size_t size);
  * for its next child. */
 int os_helper_start(void (*run)(void *argument), void *argument, unsigned limit_ms, int32_t *pid);
 
+/* Starts a helper that has no copy of the memory but shares it, and calls run(argument) on a stack that ends at
+ * `stack_end`, aligned to 16 bytes. It shares the calling thread's thread-local data, too, so it may call nothing that
+ * has errno or another state, and must make system calls by itself. It must first let go of the table of descriptors,
+ * which it shares, and see itself that it ends soon after the program. Returns as os_helper_start(). */
+int os_helper_start_inside(int (*run)(void *argument), void *argument, void *stack_end, int32_t *pid);
+
 enum os_helper_state { OS_HELPER_RUNS, OS_HELPER_ENDED, OS_HELPER_LOST };
 
 /* How it stands; one system call, does not wait. ENDED (said once): it has ended, and its id is free again. LOST: there

@@ -6,6 +6,7 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
@@ -144,6 +145,16 @@ static bool linux_protect(void *address, size_t size, bool accessible)
 static void linux_advise_huge(void *address, size_t size, bool want)
 {
     (void)madvise(address, size, want ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+unsigned os_processors(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    int saved = errno;
+    bool fits = sched_getaffinity(0, sizeof set, &set) == 0 || errno != EINVAL;
+    errno = saved;
+    return fits && CPU_COUNT(&set) > 0 ? (unsigned)CPU_COUNT(&set) : fits ? 1 : CPU_SETSIZE;
 }
 
 static size_t linux_resident(const void *address, size_t size)

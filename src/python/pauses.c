@@ -49,7 +49,7 @@ bool pauses_wanted(void)
 
 const char *pauses_name(enum pause_cause cause)
 {
-    static const char *const names[PAUSE_CAUSES] = {"young", "middle", "full", "fork", "batch"};
+    static const char *const names[PAUSE_CAUSES] = {"young", "middle", "full", "fork", "wait", "batch"};
     return names[cause];
 }
 

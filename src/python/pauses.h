@@ -23,6 +23,7 @@ enum pause_cause {
     PAUSE_MIDDLE,
     PAUSE_FULL,
     PAUSE_FORK,  /* of the clone that is a snapshot */
+    PAUSE_WAIT,  /* for the clone, so that garbage does not come faster than it is found */
     PAUSE_BATCH, /* garbage of a snapshot freed */
     PAUSE_CAUSES
 };
@@ -51,7 +52,7 @@ uint64_t pauses_clock(void);
  * on. [any] */
 bool pauses_wanted(void);
 
-/* "young", "middle", "full", "fork", "batch". [any] */
+/* "young", "middle", "full", "fork", "wait", "batch". [any] */
 const char *pauses_name(enum pause_cause cause);
 
 /* Notes a stop. The GIL is held. */

@@ -32,7 +32,6 @@ static struct {
     atomic_bool attach_asked; /* a pending call is under way */
     const char *obstacle;     /* NULL: none */
     uint64_t begun_ns;        /* when the collection that CPython does now began; 0: that was not seen */
-    uint64_t took_ns;         /* the last one */
     bool automatic;           /* CPython began the present collection by itself */
     unsigned youngs;          /* young collections, for CAIRN_GC_FORCE */
     bool ready;               /* a snapshot is due, and affordable */
@@ -173,13 +172,11 @@ static bool forced(void)
  * its time, too; and when the pages that the last one left apart are joined, if there is time for that. */
 static void tick_without_window(void)
 {
-    if (mode.ready && (trigger_urgent() || !pages_apart())) {
+    if (mode.ready && (!pages_joining() || trigger_urgent())) {
         mode.ready = false;
         (void)window_open();
     } else if (!mode.ready && trigger_due()) {
         mode.ready = trigger_affords();
-    } else {
-        pages_tick();
     }
 }
 
@@ -189,7 +186,7 @@ static void tick(void)
     if (finalizing() || mode.obstacle != NULL) {
         window_close();
     } else if (window.state != WINDOW_CLOSED) {
-        window_tick(mode.took_ns);
+        window_tick();
     } else if (cairn_options()->gc.force == 0) {
         tick_without_window();
     } else if (forced() && *collector.gc.debug == 0 && window_open()) {
@@ -209,7 +206,6 @@ static void note_stop(int generation, void *info)
     struct pause pause = {.cause = (enum pause_cause)generation, .begun_ns = mode.begun_ns, .ended_ns = pauses_clock()};
     bool seen = mode.begun_ns != 0;
     mode.begun_ns = 0;
-    mode.took_ns = seen ? pause.ended_ns - pause.begun_ns : 0;
     if (seen) {
         pause.freed = (size_t)fact(info, FACT_COLLECTED);
         pause.found = pause.freed + (size_t)fact(info, FACT_UNCOLLECTABLE);
@@ -287,6 +283,7 @@ static void *at_collection(void *self, void *const *arguments, ptrdiff_t count)
 /* In a forked child: the clone is the parent's. */
 static void after_fork(void)
 {
+    pages_forget();
     window_close();
 }
 
@@ -303,6 +300,7 @@ static bool attach_wanted(void)
 /* The interpreter has ended; another one may begin. */
 static void at_python_end(void)
 {
+    pages_leave();
     window_close();
     collector.attached = false;
     if (attach_wanted() && python_note_frees(true, look)) {
@@ -418,6 +416,7 @@ static void switch_off(void)
     atomic_store(&mode.on, false);
     mode.obstacle = NULL;
     if (collector.attached) {
+        pages_leave();
         window_abandon();
         trigger_release();
     }
@@ -462,15 +461,32 @@ ptrdiff_t snapshot_collect(void)
     return done ? (ptrdiff_t)(collector.figures.collected - before) : -1;
 }
 
+void snapshot_alone(void)
+{
+    pages_leave();
+}
+
 void snapshot_leave(void)
 {
+    pages_leave();
     if (window.state != WINDOW_CLOSED && window.pid == getpid()) {
         window_close();
     }
 }
 
+bool snapshot_unreaped(void)
+{
+    return snapshot_process_unreaped() || pages_unreaped();
+}
+
+bool snapshot_child_ended(void)
+{
+    return snapshot_process_ended() || pages_ended();
+}
+
 void snapshot_idle(void)
 {
+    (void)pages_joining();
     if (window.state != WINDOW_CLOSED && window.pid == getpid()) {
         (void)snapshot_process_poll(&window.process);
     } else {

@@ -66,9 +66,18 @@ ptrdiff_t snapshot_collect(void);
  * moment the interpreter is ready. */
 void snapshot_arm(void);
 
-/* CPython waits: reaps a clone that has ended, which otherwise lies there until the next tick. Nothing is freed. The GIL
+/* Is there a process of ours, a clone or a joiner, that runs or waits to be reaped? And does one wait to be reaped?
+ * Hints, for who would call snapshot_idle() at a quiet moment. Without or with the GIL. [any] */
+bool snapshot_unreaped(void);
+bool snapshot_child_ended(void);
+
+/* CPython waits: reaps what has ended, which otherwise lies there until the next tick. Nothing is freed. The GIL
  * is held. */
 void snapshot_idle(void);
+
+/* The process is about to ask for a namespace, which the system gives to none that shares its memory: ends the joiner. [any]
+ */
+void snapshot_alone(void);
 
 /* The process is about to become another program: ends a window so that nothing is left behind. Does nothing in a child
  * of vfork. Without or with the GIL. [any] */

@@ -132,13 +132,16 @@ static struct gc_head *head_of(uintptr_t entry)
     return gc_head_is_tracked(head) ? head : NULL;
 }
 
+/* However long it takes, more than the program can have made since the last batch. */
 static size_t batch_size(uint64_t budget_ns)
 {
     if (budget_ns == 0) {
         return SIZE_MAX;
     }
+    int threshold = collector.gc.generations[0].threshold;
+    double least = threshold > LEAST_OBJECTS ? threshold * 5.0 / 4 : LEAST_OBJECTS;
     double fits = object_ns > 0 ? (double)budget_ns / object_ns : FIRST_OBJECTS;
-    return fits < LEAST_OBJECTS ? LEAST_OBJECTS : (size_t)fits;
+    return (size_t)(fits < least ? least : fits);
 }
 
 /* Moves the objects of whole components into the youngest generation, `most` or those of one component. Returns how

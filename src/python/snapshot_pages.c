@@ -3,33 +3,32 @@
 
 /* snapshot_pages.c: keeps the clone short.
  *
- * A clone costs the program its page tables: some 50 ns for a page, which for a heap of a gigabyte is more than a stop
- * may take, and next to nothing if the pages are huge. In snapshot mode the arenas of Python's objects begin on huge
- * pages; but a page that is written while a clone runs is copied as a small one, and its huge page falls apart. So
- * between windows, some at each tick, the pieces are joined again.
+ * A clone costs the program its page tables: some 50 to 90 ns for a page, which for a heap of a gigabyte is more than a
+ * stop may take, and next to nothing if the pages are huge. In snapshot mode the arenas of Python's objects begin on huge
+ * pages; but of a page that is written while a clone runs a small piece is copied, and the huge page falls apart. So
+ * when the clone has ended, a joiner (os_huge.h) puts the pieces together again, beside the program.
  *
- * A round looks at the pieces in turn and leaves the last few: joining costs more time in all than it saves, and is done
- * for the longest stop alone. The pieces are noted when a round begins: two arenas side by side, or an arena that
- * is as large. */
+ * The pieces are noted when it starts: two arenas side by side, or an arena that is as large. Meanwhile they may be
+ * given back to the system, and something else may lie there: memory in full use either way, or it is not joined. */
+
+#include <unistd.h>
 
 #include "heap/huge_pages.h"
 #include "heap/owner.h"
 #include "os/os.h"
+#include "os/os_helper.h"
 #include "os/os_huge.h"
 #include "python/domains.h"
 #include "python/snapshot_private.h"
 
-enum {
-    PIECES_MOST = 1 << 15, /* 64 GiB */
-    PIECES_LEFT = 50,      /* their pages cost the clone no more than 2 ms */
-    JOIN_NS = 300000,      /* at a tick; some pieces, or one that takes longer */
-};
+enum { PIECES_MOST = 1 << 15 }; /* 64 GiB */
 
 static struct {
-    char **pieces; /* of this round; NULL before the first */
+    char **pieces; /* NULL before the first round */
     size_t count;
-    size_t next;
-    bool impossible; /* the system does not join pages */
+    _Atomic(int32_t) joiner; /* 0: none that was not reaped. Written with the GIL, read without: a hint then */
+    pid_t pid;               /* of the process that started it */
+    bool impossible;
 } joining;
 
 /* Is there an arena of the heap at that address, some of it in use? */
@@ -50,16 +49,10 @@ static void note(const cairn_heap *heap, const struct arena *arena)
     }
 }
 
-void pages_round(void)
+static void note_all(void)
 {
     cairn_heap *heap = python_heap();
-    if (joining.pieces == NULL) {
-        joining.pieces = os->reserve(PIECES_MOST * sizeof *joining.pieces, os_page_size());
-    }
-    joining.count = joining.next = 0;
-    if (joining.pieces == NULL || joining.impossible) {
-        return;
-    }
+    joining.count = 0;
     os_lock_take(&heap->lock);
     for (const struct arena *arena = heap->arenas; arena != NULL; arena = arena->all_next) {
         note(heap, arena);
@@ -67,29 +60,69 @@ void pages_round(void)
     os_lock_give(&heap->lock);
 }
 
-/* Joins a piece that is still what it was. */
-static void join(char *piece)
+/* With one processor the joiner would take the program's time, and more of it than it saves. */
+static bool worth_while(void)
 {
-    const cairn_heap *heap = python_heap();
-    if (is_arena(heap, piece) && is_arena(heap, piece + HUGE_PAGE / 2)) {
-        joining.impossible = !os_huge_join(piece, HUGE_PAGE);
-    }
+    return !joining.impossible && os_processors() > 1;
 }
 
-bool pages_apart(void)
+void pages_join(void)
 {
-    return joining.next + PIECES_LEFT < joining.count && !joining.impossible;
-}
-
-void pages_tick(void)
-{
-    if (!pages_apart()) {
+    if (!worth_while() || pages_joining()) {
         return;
     }
-    struct pause pause = {.cause = PAUSE_BATCH, .begun_ns = pauses_clock()};
-    do {
-        join(joining.pieces[joining.next++]);
-        pause.ended_ns = pauses_clock();
-    } while (pages_apart() && pause.ended_ns - pause.begun_ns < JOIN_NS);
-    pauses_note(&pause);
+    if (joining.pieces == NULL) {
+        joining.pieces = os->reserve(PIECES_MOST * sizeof *joining.pieces, os_page_size());
+    }
+    if (joining.pieces == NULL) {
+        return;
+    }
+    int32_t joiner;
+    note_all();
+    joining.pid = getpid();
+    joining.impossible = os_huge_join(joining.pieces, joining.count, HUGE_PAGE, &joiner) != 0;
+    joining.joiner = joining.impossible ? 0 : joiner;
+}
+
+bool pages_joining(void)
+{
+    if (joining.joiner == 0 || joining.pid != getpid()) {
+        return false; /* nothing is written here: this may be a child of vfork */
+    }
+    if (os_helper_poll(joining.joiner) != OS_HELPER_RUNS) {
+        joining.joiner = 0;
+    }
+    return joining.joiner != 0;
+}
+
+bool pages_unreaped(void)
+{
+    return joining.joiner != 0;
+}
+
+bool pages_ended(void)
+{
+    int32_t joiner = joining.joiner;
+    return joiner != 0 && os_helper_has_ended(joiner);
+}
+
+void pages_stop(void)
+{
+    if (pages_joining()) {
+        os_helper_kill(joining.joiner);
+    }
+}
+
+void pages_leave(void)
+{
+    if (pages_joining()) {
+        os_helper_kill(joining.joiner);
+        (void)os_helper_wait(joining.joiner);
+        joining.joiner = 0;
+    }
+}
+
+void pages_forget(void)
+{
+    joining.joiner = 0;
 }

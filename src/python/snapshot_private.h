@@ -93,7 +93,7 @@ size_t trigger_objects(void);
 
 /* How near floating garbage is to its limit, from 0 (not at all) by way of 5 (it is there), if `named` objects are
  * garbage, and `unknown` ones beside those that survived since the last snapshot may be. */
-enum { PRESSURES = 7 };
+enum { PRESSURES = 9 };
 unsigned trigger_pressure(size_t named, size_t unknown);
 
 /* A snapshot was begun: what survives is counted anew. */
@@ -146,7 +146,8 @@ struct window {
     } before;
     uint64_t faults;           /* of the process, when the window was opened */
     uint64_t copies_most;      /* that a snapshot may cost */
-    unsigned effort;           /* how much more than usual is done at a tick, as a factor */
+    uint64_t expected_ns;      /* that the analysis will take, and */
+    double object_ns;          /* took for an object the last time, until it was seen; 0: not known */
     size_t next, next_untrack; /* entries done */
     ptrdiff_t collected, uncollectable;
 };
@@ -155,8 +156,8 @@ extern struct window window;
 /* Opens a window; false if that is not possible now. No window is open. */
 bool window_open(void);
 
-/* Does what is due at the end of a collection that took `collection_ns`: looks at the clone, frees a batch. */
-void window_tick(uint64_t collection_ns);
+/* Does what is due at the end of a collection: looks at the clone, frees a batch. */
+void window_tick(void);
 
 /* Waits for the clone and frees everything. */
 void window_finish(void);
@@ -169,12 +170,27 @@ void window_abandon(void);
 
 /* ---- snapshot_pages.c ---- */
 
-/* Begins to join the pages of Python's heap to huge ones; the work is done at ticks when no clone runs. */
-void pages_round(void);
-void pages_tick(void);
+/* Begins to join the pages of Python's heap to huge ones, beside the program; no clone runs. Nothing if that is under
+ * way, or impossible. */
+void pages_join(void);
 
-/* Is there work left? */
-bool pages_apart(void);
+/* Is that under way? */
+bool pages_joining(void);
+
+/* A clone is about to be made, and what is joined while it runs would be in memory twice: ends it, after the piece it is
+ * at. */
+void pages_stop(void);
+
+/* Ends it, and waits for its end. */
+void pages_leave(void);
+
+/* In a forked child: it is the parent's. */
+void pages_forget(void);
+
+/* Is there a joiner that runs or waits to be reaped? And does it wait to be reaped? Hints, as those of
+ * snapshot_process.h. [any] */
+bool pages_unreaped(void);
+bool pages_ended(void);
 
 /* ---- snapshot_batch.c ---- */
 

@@ -81,11 +81,6 @@ int snapshot_process_start(struct snapshot_process *process, const struct snapsh
     return error;
 }
 
-static bool is_finished(const struct snapshot_process *process)
-{
-    return atomic_load_explicit(&process->result->status, memory_order_acquire) != SNAPSHOT_UNFINISHED;
-}
-
 /* Of a helper that was reaped. */
 static enum snapshot_state outcome(const struct snapshot_process *process)
 {
@@ -116,18 +111,19 @@ enum snapshot_state snapshot_process_poll(struct snapshot_process *process)
     return SNAPSHOT_RUNNING;
 }
 
+/* One that has finished may take its time to end, and somebody may have stopped it. */
 enum snapshot_state snapshot_process_wait(struct snapshot_process *process, unsigned wait_ms)
 {
-    uint64_t until = os_clock_ms() + wait_ms;
     enum snapshot_state state = snapshot_process_poll(process);
-    while (state == SNAPSHOT_RUNNING && os_clock_ms() < until) {
-        if (is_finished(process)) {
-            os_helper_kill(process->pid); /* somebody may have stopped it */
-            (void)os_helper_wait(process->pid);
-            set_pid(process, 0);
-        } else {
-            os_share_wait(&process->result->status, SNAPSHOT_UNFINISHED, SLICE_MS);
+    for (unsigned waited_ms = 0; state == SNAPSHOT_RUNNING && waited_ms < wait_ms;) {
+        uint32_t status = atomic_load_explicit(&process->result->status, memory_order_acquire);
+        unsigned most_ms = status == SNAPSHOT_UNFINISHED ? SLICE_MS : 1;
+        unsigned slice_ms = wait_ms - waited_ms < most_ms ? wait_ms - waited_ms : most_ms;
+        if (status != SNAPSHOT_UNFINISHED) {
+            os_helper_kill(process->pid);
         }
+        os_share_wait(&process->result->status, status, slice_ms);
+        waited_ms += slice_ms;
         state = snapshot_process_poll(process);
     }
     return state;

@@ -50,7 +50,7 @@ enum snapshot_state snapshot_process_poll(struct snapshot_process *process);
 bool snapshot_process_unreaped(void);
 bool snapshot_process_ended(void);
 
-/* As poll, but waits for the end: `wait_ms` at most, and the time the system needs to take down a finished helper. */
+/* As poll, but waits for the end: `wait_ms` at most. */
 enum snapshot_state snapshot_process_wait(struct snapshot_process *process, unsigned wait_ms);
 
 /* Asks for its end without waiting for it; poll reaps it. Safe at any moment. */

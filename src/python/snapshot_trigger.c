@@ -36,10 +36,10 @@ enum {
 };
 
 static const double BULK = 2; /* limits: so much at once was loaded, and to slow the program would not change it */
-static const double LEAST_SHARE = 0.5;       /* of garbage, that is always reckoned with */
-static const double AIM = 0.7;               /* of the limit: what floats when all goes as the last time */
-static const double FULL = 0.8, STEP = 0.04; /* where pressure begins, and grows by one */
-static const ptrdiff_t NEVER = PTRDIFF_MAX;  /* as long_lived_total: held off */
+static const double LEAST_SHARE = 0.25;       /* of garbage, that is always reckoned with */
+static const double AIM = 0.7;                /* of the limit: what floats when all goes as the last time */
+static const double FULL = 0.75, STEP = 0.03; /* where pressure begins, and grows by one */
+static const ptrdiff_t NEVER = PTRDIFF_MAX;   /* as long_lived_total: held off */
 
 static struct {
     ptrdiff_t total;     /* the real long_lived_total */

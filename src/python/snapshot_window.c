@@ -26,6 +26,7 @@ enum {
     TABLES_SHARE = 12, /* of the resident bytes may be the analysis's tables */
     TABLES_LEAST = 64 << 20,
     FAULT_BYTES = 4096,
+    OBJECT_NS = 150, /* that the analysis takes for one, before that was seen */
 };
 
 struct window window;
@@ -89,6 +90,9 @@ static void opened(size_t resident, uint64_t now_ns)
     window.permanent_last = gc_head_prev(collector.gc.permanent);
     window.faults = os_page_faults();
     note_rate(window.faults, now_ns);
+    window.expected_ns = (uint64_t)((double)trigger_objects() * (window.object_ns > 0 ? window.object_ns : OBJECT_NS) *
+                                    1.3) +
+                         1;
     window.copies_most = resident / FAULT_BYTES / 100 * cairn_options()->gc.copied;
     window.next = window.next_untrack = 0;
     window.collected = window.uncollectable = 0;
@@ -103,6 +107,7 @@ bool window_open(void)
     size_t entries = resident / OBJECT_LEAST > ENTRIES_LEAST ? resident / OBJECT_LEAST : ENTRIES_LEAST;
     unsigned limit_ms = LIMIT_MS + (unsigned)(trigger_objects() / OBJECTS_PER_MS);
     describe(&input, resident);
+    pages_stop();
     trigger_begun();
     freed_log_open();
     int error = snapshot_process_start(&window.process, &input, entries, limit_ms);
@@ -192,6 +197,7 @@ static void note_result(void)
         ns += result->pass_ns[pass];
     }
     figures->analysis_ns += ns;
+    window.object_ns = (double)(pauses_clock() - window.opened_ns) / (double)(result->objects + 1);
     figures->analysis_ns_longest = ns > figures->analysis_ns_longest ? ns : figures->analysis_ns_longest;
     if (result->table_bytes > figures->table_bytes_most) {
         figures->table_bytes_most = result->table_bytes;
@@ -207,19 +213,39 @@ static void take_in(enum snapshot_state state)
         note_result();
         trigger_found();
         window.state = WINDOW_FREEING;
-        pages_round();
+        pages_join();
     } else if (state != SNAPSHOT_RUNNING) {
         note_copies();
         miss(&collector.figures.abandoned_failed);
     }
 }
 
-/* Slows a program that makes garbage faster than it can be found. */
-static void slow_down(unsigned pressure)
+/* A program that writes to so many pages that the limit would be passed before the analysis ends is slowed a little at
+ * each tick, as long as that helps: a snapshot that is given up has cost as much as one that is not. */
+static unsigned wait_for_copies(uint64_t copied)
 {
-    static const unsigned wait_ms[PRESSURES] = {0, 1, 1, 2, 2, 4, 32};
-    if (pressure > 0) {
-        take_in(snapshot_process_wait(&window.process, wait_ms[pressure]));
+    enum { MOST_MS = 3 };
+    static const double begin = 0.5; /* share of the limit */
+    double share = (double)copied / (double)(window.copies_most + 1);
+    double done = (double)(pauses_clock() - window.opened_ns) / (double)window.expected_ns;
+    double late_ms = (share - done) * (double)window.expected_ns / 1e6;
+    return share < begin || late_ms <= 0 ? 0 : late_ms < MOST_MS ? 1 + (unsigned)late_ms : MOST_MS;
+}
+
+/* And one that makes garbage faster than it can be found. */
+static unsigned wait_for_garbage(void)
+{
+    static const unsigned wait_ms[PRESSURES] = {0, 1, 1, 1, 2, 2, 2, 8, 32};
+    return wait_ms[trigger_pressure(0, trigger_at_clone())];
+}
+
+static void slow_down(unsigned wait_ms)
+{
+    if (wait_ms > 0) {
+        struct pause pause = {.cause = PAUSE_WAIT, .begun_ns = pauses_clock()};
+        take_in(snapshot_process_wait(&window.process, wait_ms));
+        pause.ended_ns = pauses_clock();
+        pauses_note(&pause);
     }
 }
 
@@ -229,11 +255,13 @@ static void watch(void)
     if (window.state != WINDOW_ANALYSING) {
         return;
     }
-    if (copies() > window.copies_most) {
+    uint64_t copied = copies();
+    if (copied > window.copies_most) {
         note_copies();
         miss(&collector.figures.abandoned_copying);
     } else {
-        slow_down(trigger_pressure(0, trigger_at_clone()));
+        unsigned of_copies = wait_for_copies(copied), of_garbage = wait_for_garbage();
+        slow_down(of_copies > of_garbage ? of_copies : of_garbage);
     }
 }
 
@@ -264,33 +292,31 @@ static void finish(bool all)
     program_told("stop", collected, uncollectable);
 }
 
-/* A batch may take as long as the collection before it if that took long: then there are few ticks. */
-static void free_some(uint64_t collection_ns)
+static void free_some(void)
 {
     if (frozen_meanwhile()) {
         window_abandon();
         return;
     }
     size_t left = window.process.result->candidates - window.next;
-    uint64_t budget = BATCH_NS * (1 + trigger_pressure(left, 0));
     if (left > 0) {
-        (void)batch_apply(collection_ns > budget ? collection_ns : budget);
+        (void)batch_apply(trigger_pressure(left, 0) > 0 ? 2 * BATCH_NS : BATCH_NS);
     } else if (batch_untrack(false)) {
         finish(false);
     }
 }
 
-void window_tick(uint64_t collection_ns)
+void window_tick(void)
 {
     if (window.pid != getpid()) {
         window_close();
     } else if (window.state == WINDOW_ANALYSING) {
         watch();
     } else if (window.state == WINDOW_FREEING) {
-        pages_tick();
-        free_some(collection_ns);
+        free_some();
     } else if (snapshot_process_poll(&window.process) != SNAPSHOT_RUNNING) {
         window_close();
+        pages_join();
     }
 }
 

@@ -17,7 +17,6 @@
 #include "python/cpython.h"
 #include "python/domains.h"
 #include "python/snapshot.h"
-#include "python/snapshot_process.h"
 
 enum { QUIET_MS = 100 }; /* a heap used more recently than that sweeps by itself */
 
@@ -41,7 +40,7 @@ static bool wanted(const struct owner *owner)
 bool python_wants_sweep(void)
 {
     const struct owner *owner = owner_of_thread();
-    return snapshot_process_unreaped() || (owner != NULL && sweep_armed(owner));
+    return snapshot_unreaped() || (owner != NULL && sweep_armed(owner));
 }
 
 /* ---- who waits ---- */
@@ -121,7 +120,7 @@ static bool take_gil(void)
 static void reap_clone(const void *caller)
 {
     int saved = errno;
-    if (snapshot_process_ended() && is_cpython(caller) && take_gil()) {
+    if (snapshot_child_ended() && is_cpython(caller) && take_gil()) {
         snapshot_idle();
         (void)PyEval_SaveThread();
     }
