@@ -164,10 +164,10 @@ static double survivors(void)
 
 /* ---- when ---- */
 
-/* Objects that may float. */
+/* Objects that may float: a share of those that lived when that was last known. */
 static double limit(void)
 {
-    return (double)trigger.total * cairn_options()->gc.floating / 100;
+    return (double)(trigger.total - trigger.at_clone) * cairn_options()->gc.floating / 100;
 }
 
 /* Survivors among which so much garbage is expected. */
