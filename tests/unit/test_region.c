@@ -692,7 +692,8 @@ static void memory_too_small_for_one_arena_is_einval(void **state)
 static cairn_heap *with_one_hole(char *memory, size_t size, bool single)
 {
     static const size_t wanted[] = {KIB(700), KIB(700), 20000};
-    cairn_heap_options options = CAIRN_HEAP_OPTIONS_INIT;
+    cairn_geometry geometry; /* its arenas are larger than the block */
+    cairn_heap_options options = options_of_preset("cpython", &geometry);
     options.single = single;
     options.memory = memory;
     options.memory_size = size;

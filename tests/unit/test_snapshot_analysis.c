@@ -244,8 +244,8 @@ static void test_random_heaps(void **state)
 {
     (void)state;
     uint64_t random = test_seed();
-    size_t garbage = 0;
-    for (size_t i = 0; i < test_scaled(400); i++) {
+    size_t garbage = 0, heaps = test_scaled(400);
+    for (size_t i = 0; i < heaps; i++) {
         struct heap heap;
         make_random(&heap, &random);
         run_model(&heap);
@@ -257,7 +257,7 @@ static void test_random_heaps(void **state)
         garbage += result->candidates;
         heap_end(&heap);
     }
-    assert_true(garbage > 0);
+    assert_true(garbage > 0 || heaps < 100); /* few may all live */
 }
 
 static void test_little_room(void **state)
