@@ -67,6 +67,16 @@ static inline void *cpu_returned(void *value)
     return value;
 }
 
+/* Between two looks of a thread that waits for another without sleeping. */
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 /* The number of bits set. gcc would call a function of its own, which lies apart from the code that needs it. */
 static inline unsigned cpu_count_bits(uint64_t word)
 {

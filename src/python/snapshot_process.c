@@ -11,12 +11,15 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+#include "os/cpu.h"
 #include "os/os.h"
 #include "os/os_helper.h"
 #include "os/os_share.h"
+#include "python/pauses.h"
 
 enum {
     GRACE_MS = 500, /* between the helper's own limit and ours */
+    SPIN_MS = 2,    /* a wait that is no longer does not sleep */
     SLICE_MS = 5,   /* of a wait, which the helper cannot end if it was killed */
 };
 
@@ -81,6 +84,11 @@ int snapshot_process_start(struct snapshot_process *process, const struct snapsh
     return error;
 }
 
+static bool is_finished(const struct snapshot_process *process)
+{
+    return atomic_load_explicit(&process->result->status, memory_order_acquire) != SNAPSHOT_UNFINISHED;
+}
+
 /* Of a helper that was reaped. */
 static enum snapshot_state outcome(const struct snapshot_process *process)
 {
@@ -111,8 +119,18 @@ enum snapshot_state snapshot_process_poll(struct snapshot_process *process)
     return SNAPSHOT_RUNNING;
 }
 
+/* A thread that sleeps gives its processor away, and may get it back a tick of the scheduler late: some milliseconds. */
+static enum snapshot_state spin(struct snapshot_process *process, unsigned wait_ms)
+{
+    uint64_t until = pauses_clock() + wait_ms * UINT64_C(1000000);
+    while (!is_finished(process) && pauses_clock() < until) {
+        cpu_relax();
+    }
+    return snapshot_process_poll(process);
+}
+
 /* One that has finished may take its time to end, and somebody may have stopped it. */
-enum snapshot_state snapshot_process_wait(struct snapshot_process *process, unsigned wait_ms)
+static enum snapshot_state sleep_for(struct snapshot_process *process, unsigned wait_ms)
 {
     enum snapshot_state state = snapshot_process_poll(process);
     for (unsigned waited_ms = 0; state == SNAPSHOT_RUNNING && waited_ms < wait_ms;) {
@@ -127,6 +145,11 @@ enum snapshot_state snapshot_process_wait(struct snapshot_process *process, unsi
         state = snapshot_process_poll(process);
     }
     return state;
+}
+
+enum snapshot_state snapshot_process_wait(struct snapshot_process *process, unsigned wait_ms)
+{
+    return wait_ms <= SPIN_MS && os_processors() > 1 ? spin(process, wait_ms) : sleep_for(process, wait_ms);
 }
 
 void snapshot_process_kill(struct snapshot_process *process)

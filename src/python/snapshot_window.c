@@ -224,12 +224,10 @@ static void take_in(enum snapshot_state state)
  * each tick, as long as that helps: a snapshot that is given up has cost as much as one that is not. */
 static unsigned wait_for_copies(uint64_t copied)
 {
-    enum { MOST_MS = 3 };
-    static const double begin = 0.5; /* share of the limit */
+    static const double begin = 0.3; /* of the limit */
     double share = (double)copied / (double)(window.copies_most + 1);
     double done = (double)(pauses_clock() - window.opened_ns) / (double)window.expected_ns;
-    double late_ms = (share - done) * (double)window.expected_ns / 1e6;
-    return share < begin || late_ms <= 0 ? 0 : late_ms < MOST_MS ? 1 + (unsigned)late_ms : MOST_MS;
+    return share > begin && share > done ? 1 : 0;
 }
 
 /* And one that makes garbage faster than it can be found. */
