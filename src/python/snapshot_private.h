@@ -91,9 +91,9 @@ bool trigger_urgent(void);
  * generation since. */
 size_t trigger_objects(void);
 
-/* How near floating garbage is to its limit, from 0 (not at all) by way of 5 (it is there), if `named` objects are
+/* How near floating garbage is to its limit, from 0 (not at all) by way of 8 (it is there), if `named` objects are
  * garbage, and `unknown` ones beside those that survived since the last snapshot may be. */
-enum { PRESSURES = 9 };
+enum { PRESSURES = 10 };
 unsigned trigger_pressure(size_t named, size_t unknown);
 
 /* A snapshot was begun: what survives is counted anew. */

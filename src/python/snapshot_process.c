@@ -19,7 +19,7 @@
 
 enum {
     GRACE_MS = 500, /* between the helper's own limit and ours */
-    SPIN_MS = 2,    /* a wait that is no longer does not sleep */
+    SPIN_MS = 4,    /* a wait that is no longer does not sleep */
     SLICE_MS = 5,   /* of a wait, which the helper cannot end if it was killed */
 };
 

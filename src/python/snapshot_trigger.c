@@ -202,11 +202,12 @@ bool trigger_urgent(void)
 
 unsigned trigger_pressure(size_t named, size_t unknown)
 {
-    double most = limit() < LEAST_SURVIVORS ? LEAST_SURVIVORS : limit();
-    double maybe = (double)unknown < most * BULK ? (double)unknown : 0;
+    double allowed = limit() < LEAST_SURVIVORS ? LEAST_SURVIVORS : limit();
+    double maybe = (double)unknown < allowed * BULK ? (double)unknown : 0;
     double floating = (double)named + trigger.garbage * (maybe + survivors());
-    double steps = (floating / most - FULL) / STEP;
-    return steps < 0 ? 0 : steps < PRESSURES - 2 ? 1 + (unsigned)steps : PRESSURES - 1;
+    double steps = (floating / allowed - FULL) / STEP;
+    unsigned most = trigger.misses == 0 ? PRESSURES - 1 : PRESSURES - 2; /* too late is too late */
+    return steps < 0 ? 0 : steps < most - 1 ? 1 + (unsigned)steps : most;
 }
 
 /* ---- how it went ---- */

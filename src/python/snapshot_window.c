@@ -233,7 +233,7 @@ static unsigned wait_for_copies(uint64_t copied)
 /* And one that makes garbage faster than it can be found. */
 static unsigned wait_for_garbage(void)
 {
-    static const unsigned wait_ms[PRESSURES] = {0, 1, 1, 1, 2, 2, 2, 8, 32};
+    static const unsigned wait_ms[PRESSURES] = {0, 1, 1, 2, 2, 3, 3, 4, 4, 32};
     return wait_ms[trigger_pressure(0, trigger_at_clone())];
 }
 
