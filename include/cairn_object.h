@@ -335,7 +335,8 @@ typedef struct cairn_runtime_end {
  *      atoms in order of address), its weak references being alive meanwhile;
  *   3. what steps 1 and 2 let go of dies in the usual way; then all weak references to objects still alive are cleared,
  *      without callbacks;
- *   4. if `out` is not NULL, a report of the objects still alive is written to it, by type, and their addresses;
+ *   4. if `out` is not NULL, a report of the objects still alive is written to it, by type, and their addresses; and of
+ *      how many blocks of cairn_runtime_alloc() are;
  *   5. every pool and arena goes back to the system.
  * Objects still alive after step 3 are not deallocated (their `dealloc` does not run): their references are invalid
  * afterwards. *end, if not NULL, is filled. Returns 0 if all memory went back, EBUSY if not; NULL: EINVAL. The calling

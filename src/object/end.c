@@ -111,11 +111,8 @@ static bool count_kept(cairn_object *object, void *arg)
     return true;
 }
 
-static void report_kept(const cairn_runtime *runtime, const struct kept *kept, FILE *out)
+static void report_objects(const cairn_runtime *runtime, const struct kept *kept, FILE *out)
 {
-    if (!kept->objects) {
-        return;
-    }
     (void)fprintf(out, "cairn: runtime \"%s\" ended with %zu objects kept, %zu bytes\n", cairn_heap_name(runtime->heap),
                   kept->objects, kept->bytes);
     for (size_t i = 0; i < kept->rows; i++) {
@@ -126,6 +123,17 @@ static void report_kept(const cairn_runtime *runtime, const struct kept *kept, F
             (void)fprintf(out, " %p", (const void *)row->first[k]);
         }
         (void)fputs(row->objects > ADDRESSES_LISTED ? " ...\n" : "\n", out);
+    }
+}
+
+static void report_kept(const cairn_runtime *runtime, const struct kept *kept, size_t blocks, FILE *out)
+{
+    if (kept->objects) {
+        report_objects(runtime, kept, out);
+    }
+    if (blocks) {
+        (void)fprintf(out, "cairn: runtime \"%s\" ended with %zu block%s kept of cairn_runtime_alloc()\n",
+                      cairn_heap_name(runtime->heap), blocks, blocks == 1 ? "" : "s");
     }
 }
 
@@ -234,10 +242,10 @@ int cairn_runtime_destroy_checked(cairn_runtime *runtime, FILE *out, cairn_runti
     struct kept kept = {0};
     (void)containers_visit(runtime, count_kept, &kept);
     (void)atoms_visit(runtime, count_kept, &kept);
-    if (out) {
-        report_kept(runtime, &kept, out);
-    }
     note_figures(runtime, &kept, &result);
+    if (out) {
+        report_kept(runtime, &kept, result.kept_blocks, out);
+    }
     gil_end(runtime);
     cairn_teardown teardown;
     int error = cairn_heap_destroy_checked(runtime->heap, NULL, &teardown);

@@ -68,6 +68,7 @@ static void end(cairn_runtime *runtime)
     assert_int_equal(cairn_runtime_destroy_checked(runtime, stderr, &result), 0);
     assert_int_equal(result.kept_objects, 0);
     assert_int_equal(result.kept_blocks, 0);
+    assert_true(result.pools > 0 && result.arenas > 0);
     assert_int_equal(result.mapped_bytes, result.returned_bytes);
 }
 
@@ -588,9 +589,13 @@ static void test_end_reports_what_is_kept(void **state)
         ((struct numbered *)(void *)cairn_object_new(runtime, &numbered, 0))->number = 10 + i;
     }
     struct numbered *dies = (struct numbered *)(void *)cairn_object_new(runtime, &numbered, 0);
+    cairn_object *last = NULL;
     for (unsigned i = 0; i < 3; i++) {
-        ((struct numbered *)(void *)cairn_object_new(runtime, &numbered_pair, 0))->number = i;
+        last = cairn_object_new(runtime, &numbered_pair, 0);
+        ((struct numbered *)(void *)last)->number = i;
     }
+    char address[32];
+    (void)snprintf(address, sizeof address, " %p\n", (void *)last);
     cairn_decref(&dies->object);
     assert_int_equal(ends, 1);
     ends = 0;
@@ -606,9 +611,79 @@ static void test_end_reports_what_is_kept(void **state)
     assert_int_equal(died, 1); /* what is kept is finalized, not deallocated */
     assert_int_equal(result.kept_objects, 6);
     assert_int_equal(result.kept_blocks, 1);
+    assert_true(result.pools > 0 && result.arenas > 0);
     assert_int_equal(result.mapped_bytes, result.returned_bytes);
     assert_non_null(strstr(report, "6 objects kept"));
     assert_non_null(strstr(report, "numbered pair:"));
+    assert_non_null(strstr(report, address));
+    assert_non_null(strstr(report, "1 block kept"));
+}
+
+/* Blocks are reported also where no object is kept; where nothing is, nothing is written. */
+static void test_end_reports_blocks_alone(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {100, 5000, 3000000}; /* small, large and huge */
+    for (size_t count = 0; count <= COUNT_OF(sizes); count++) {
+        cairn_runtime *runtime = start();
+        for (size_t i = 0; i < count; i++) {
+            assert_non_null(cairn_runtime_alloc(runtime, sizes[i]));
+        }
+        char report[400] = "", expected[32];
+        FILE *out = fmemopen(report, sizeof report, "w");
+        cairn_runtime_end result;
+        assert_int_equal(cairn_runtime_destroy_checked(runtime, out, &result), 0);
+        (void)fclose(out);
+        assert_int_equal(result.kept_objects, 0);
+        assert_int_equal(result.kept_blocks, count);
+        (void)snprintf(expected, sizeof expected, "%zu block%s kept", count, count == 1 ? "" : "s");
+        assert_int_equal(strstr(report, expected) != NULL, count > 0);
+        assert_null(strstr(report, "objects"));
+        assert_true(count > 0 || report[0] == 0);
+    }
+}
+
+static unsigned called;
+static cairn_weak *watched[2];
+static bool alive_at_last[2];
+
+static void note_call(cairn_weak *weak, cairn_object *context)
+{
+    (void)weak;
+    (void)context;
+    called++;
+}
+
+static void look_at_watched(cairn_cache *cache)
+{
+    assert_int_equal(cache->count, 1); /* is left there: so it is asked again */
+    for (size_t i = 0; i < COUNT_OF(watched); i++) {
+        alive_at_last[i] = !cairn_weak_is_dead(watched[i]);
+    }
+}
+
+/* Weak references to what is kept are alive while finalizers run, then cleared, and nobody is called. Caches are emptied
+ * by the last collections, and once more behind that. */
+static void test_weak_references_at_the_end(void **state)
+{
+    (void)state;
+    static cairn_cache cache;
+    cairn_runtime *runtime = start();
+    struct pair *pair = make_pair(runtime);
+    watched[0] = cairn_weak_new(&pair->object, note_call, NULL);
+    watched[1] = cairn_weak_new(&pair->object, NULL, NULL);
+    cache = (cairn_cache){.name = "watch", .empty = look_at_watched};
+    cairn_cache_add(runtime, &cache);
+    cache.count = 1;
+    called = 0;
+    assert_int_equal(cairn_collect(runtime, 2), 0);
+    assert_true(alive_at_last[0] && alive_at_last[1]);
+    cairn_runtime_end result;
+    assert_int_equal(cairn_runtime_destroy_checked(runtime, NULL, &result), 0);
+    assert_false(alive_at_last[0] || alive_at_last[1]);
+    assert_int_equal(called, 0);
+    assert_int_equal(died, 0);
+    assert_int_equal(result.kept_objects, 3);
 }
 
 /* Finalizers at the end make, drop and bring back objects. */
@@ -814,6 +889,8 @@ int main(void)
         cmocka_unit_test(test_free_lists),
         cmocka_unit_test(test_keep_hook),
         cmocka_unit_test(test_end_reports_what_is_kept),
+        cmocka_unit_test(test_end_reports_blocks_alone),
+        cmocka_unit_test(test_weak_references_at_the_end),
         cmocka_unit_test(test_unruly_finalizers_at_the_end),
         cmocka_unit_test(test_finalizers_that_free_what_follows),
         cmocka_unit_test(test_start_and_stop),
