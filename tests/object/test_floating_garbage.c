@@ -81,13 +81,14 @@ static cairn_object *cycle(struct scene *scene, size_t model, bool back)
     return head;
 }
 
-/* What is tracked and neither of the model nor of a living cycle. The cycle the model refers to may live on. */
+/* What is tracked, or dead and waits to be swept, and neither of the model nor of a living cycle. The cycle the model
+ * refers to may live on. */
 static void look(struct scene *scene, size_t live)
 {
     cairn_runtime_stats stats;
     cairn_runtime_get_stats(scene->runtime, &stats);
     require(stats.containers_tracked >= live);
-    size_t floating = stats.containers_tracked - live;
+    size_t floating = stats.containers_tracked + stats.queued - live;
     scene->most = floating > scene->most ? floating : scene->most;
 }
 

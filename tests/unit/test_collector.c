@@ -556,6 +556,42 @@ static void test_thresholds_trigger(void **state)
     end_world();
 }
 
+/* With the option, what is due waits for the next poll, which does it once. */
+static void test_collections_wait_for_a_poll(void **state)
+{
+    (void)state;
+    enum { CYCLES = 1000 };
+    cairn_runtime_options options = CAIRN_RUNTIME_OPTIONS_INIT;
+    options.collect_at_poll = true;
+    options.thresholds[0] = 10;
+    cairn_runtime *runtime = cairn_runtime_create(&options);
+    assert_non_null(runtime);
+    for (int i = 0; i < CYCLES; i++) {
+        cairn_object *object = cairn_object_new(runtime, &pair_type, 0);
+        assert_non_null(object);
+        cairn_set((cairn_object **)(void *)(object + 1), object);
+        cairn_decref(object);
+    }
+    cairn_collector_stats stats[3];
+    cairn_collector_get_stats(runtime, stats);
+    assert_int_equal(stats[0].collections + stats[1].collections + stats[2].collections, 0);
+    cairn_runtime_stats figures;
+    cairn_runtime_get_stats(runtime, &figures);
+    assert_int_equal(figures.objects_died, 0);
+    assert_int_equal(figures.containers_tracked, CYCLES);
+    cairn_runtime_poll(runtime);
+    cairn_runtime_poll(runtime); /* nothing is due any more */
+    cairn_collector_get_stats(runtime, stats);
+    assert_int_equal(stats[0].collections, 1);
+    assert_int_equal(stats[0].collected, CYCLES);
+    assert_int_equal(stats[1].collections + stats[2].collections, 0);
+    cairn_runtime_get_stats(runtime, &figures);
+    assert_int_equal(figures.containers_tracked, 0);
+    cairn_runtime_end end;
+    assert_int_equal(cairn_runtime_destroy_checked(runtime, stderr, &end), 0);
+    assert_int_equal(end.kept_objects, 0);
+}
+
 /* The oldest generation waits until what has come into it is a quarter of what is in it. */
 static void test_quarter_rule(void **state)
 {
@@ -804,6 +840,7 @@ int main(void)
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_generations_move_up),
         cmocka_unit_test(test_thresholds_trigger),
+        cmocka_unit_test(test_collections_wait_for_a_poll),
         cmocka_unit_test(test_quarter_rule),
         cmocka_unit_test(test_bounded_finds_a_large_piece),
         cmocka_unit_test(test_legacy_goes_to_garbage),
