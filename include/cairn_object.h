@@ -339,8 +339,9 @@ typedef struct cairn_runtime_end {
  *      how many blocks of cairn_runtime_alloc() are;
  *   5. every pool and arena goes back to the system.
  * Objects still alive after step 3 are not deallocated (their `dealloc` does not run): their references are invalid
- * afterwards. *end, if not NULL, is filled. Returns 0 if all memory went back, EBUSY if not; NULL: EINVAL. The calling
- * thread holds the GIL, and no other thread may use or wait for the runtime from now on. [quiet] */
+ * afterwards. *end, if not NULL, is filled. Returns 0 if all memory went back, EBUSY if not, which is known for certain
+ * if no other thread uses any heap meanwhile, see cairn_teardown; NULL: EINVAL. The calling thread holds the GIL, and no
+ * other thread may use or wait for the runtime from now on. [quiet] */
 CAIRN_API int cairn_runtime_destroy_checked(cairn_runtime *runtime, FILE *out, cairn_runtime_end *end);
 
 /* The same without a report; NULL is a no-op. [quiet] */

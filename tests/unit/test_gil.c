@@ -8,14 +8,16 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "cairn_object.h"
+#include "cairn_kinds.h"
 #include "support/test.h"
 
 struct link {
     cairn_object object;
     cairn_object *next;
+    cairn_weak *weak_list;
 };
 
 static const cairn_type link_type = {
@@ -106,6 +108,144 @@ static void test_threads(void **state)
     end(runtime);
 }
 
+/* ---- threads that share nothing ---- */
+
+/* A name from an int, interned, and a dict under it that refers to itself. */
+static void store(cairn_runtime *runtime, cairn_object *names, size_t number)
+{
+    char text[32];
+    (void)snprintf(text, sizeof text, "name %zu", number);
+    cairn_object *name = cairn_str_intern(runtime, text, SIZE_MAX);
+    cairn_object *again = cairn_str_intern(runtime, text, SIZE_MAX);
+    require(name != NULL && name == again && cairn_object_runtime(name) == runtime);
+    cairn_object *dict = cairn_dict_new(runtime);
+    require(dict != NULL && cairn_dict_set(dict, name, dict) == 0);
+    require(cairn_dict_set(names, name, dict) == 0);
+    cairn_decref(dict);
+    cairn_decref(name);
+    cairn_decref(again);
+}
+
+static void *live_alone(void *arg)
+{
+    enum { NAMES = 200 };
+    atomic_uint *running = arg;
+    atomic_fetch_add(running, 1);
+    while (atomic_load(running) < 2) {
+        sched_yield();
+    }
+    cairn_runtime *runtime = start(1000);
+    cairn_object *names = cairn_dict_new(runtime);
+    size_t rounds = NAMES + test_scaled(20000);
+    for (size_t i = 0; i < rounds; i++) {
+        store(runtime, names, i % NAMES);
+        if (i % 1000 == 0) {
+            require(cairn_collect(runtime, 2) >= 0);
+        }
+        cairn_runtime_poll(runtime);
+    }
+    require(cairn_dict_size(names) == NAMES && cairn_str_interned_count(runtime) == NAMES);
+    cairn_runtime_stats stats;
+    cairn_runtime_get_stats(runtime, &stats);
+    require(stats.gil_switches == 0);
+    cairn_decref(names);
+    require(cairn_collect(runtime, 2) > 0 && cairn_str_interned_count(runtime) == 0);
+    require(cairn_runtime_check(runtime, stderr) == 0);
+    cairn_runtime_end result;
+    (void)cairn_runtime_destroy_checked(runtime, stderr,
+                                        &result); /* what went back is not exact beside other threads */
+    require(result.kept_objects == 0 && result.kept_blocks == 0);
+    require(result.pools > 0 && result.arenas > 0);
+    return NULL;
+}
+
+static void test_two_runtimes_at_once(void **state)
+{
+    (void)state;
+    atomic_uint running = 0;
+    pthread_t threads[2];
+    for (size_t i = 0; i < 2; i++) {
+        start_thread(&threads[i], live_alone, &running);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        join_thread(threads[i]);
+    }
+}
+
+/* ---- who runs finalizers and callbacks ---- */
+
+static pthread_t finalizer_ran_on, callback_ran_on;
+static unsigned finalizers, callbacks;
+
+static void note_finalizer(cairn_object *self)
+{
+    (void)self;
+    finalizer_ran_on = pthread_self();
+    finalizers++;
+}
+
+static void note_callback(cairn_weak *weak, cairn_object *context)
+{
+    require(cairn_weak_is_dead(weak) && context == NULL);
+    callback_ran_on = pthread_self();
+    callbacks++;
+}
+
+static const cairn_type noted_type = {
+    .struct_size = sizeof(cairn_type),
+    .name = "noted link",
+    .size = sizeof(struct link),
+    .reference_offset = offsetof(struct link, next),
+    .reference_count = 1,
+    .weak_offset = offsetof(struct link, weak_list),
+    .finalize = note_finalizer,
+};
+
+struct left {
+    cairn_runtime *runtime;
+    cairn_object *object;
+    bool by_collection;
+};
+
+static void *let_die(void *arg)
+{
+    struct left *left = arg;
+    cairn_gil_acquire(left->runtime);
+    if (left->by_collection) {
+        cairn_set(&((struct link *)(void *)left->object)->next, left->object);
+    }
+    cairn_clear(&left->object);
+    if (left->by_collection) {
+        require(callbacks == 0 && cairn_collect(left->runtime, 2) == 1);
+    }
+    cairn_gil_release(left->runtime);
+    return NULL;
+}
+
+/* By the thread in which the object dies, not by the one that made it. */
+static void test_code_runs_where_the_object_dies(void **state)
+{
+    (void)state;
+    for (unsigned by_collection = 0; by_collection < 2; by_collection++) {
+        cairn_runtime *runtime = start(1000);
+        finalizers = callbacks = 0;
+        struct left left = {runtime, cairn_object_new(runtime, &noted_type, 0), by_collection};
+        cairn_weak *weak = cairn_weak_new(left.object, note_callback, NULL);
+        assert_non_null(weak);
+        cairn_gil_release(runtime);
+        pthread_t thread;
+        start_thread(&thread, let_die, &left);
+        join_thread(thread);
+        cairn_gil_acquire(runtime);
+        assert_int_equal(finalizers, 1);
+        assert_int_equal(callbacks, 1);
+        assert_true(pthread_equal(finalizer_ran_on, thread));
+        assert_true(pthread_equal(callback_ran_on, thread));
+        cairn_decref(&weak->object);
+        end(runtime);
+    }
+}
+
 /* ---- order, and hand-over on request ---- */
 
 struct queue {
@@ -186,6 +326,40 @@ static void test_a_waiter_asks(void **state)
     cairn_runtime_stats stats;
     cairn_runtime_get_stats(runtime, &stats);
     assert_int_equal(stats.gil_forced, 1);
+    end(runtime);
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void *take_and_note(void *arg)
+{
+    struct shared *shared = arg;
+    cairn_gil_acquire(shared->runtime);
+    shared->inside = now_ms();
+    cairn_gil_release(shared->runtime);
+    return NULL;
+}
+
+/* A holder that polls keeps the GIL for the whole switch interval, however slow the machine; then it gives it up. */
+static void test_a_waiter_waits_for_the_interval(void **state)
+{
+    (void)state;
+    enum { INTERVAL_MS = 200 };
+    cairn_runtime *runtime = start(INTERVAL_MS * 1000);
+    struct shared shared = {.runtime = runtime};
+    pthread_t thread;
+    uint64_t before = now_ms(); /* the waiter comes later */
+    start_thread(&thread, take_and_note, &shared);
+    while (!*(volatile uint64_t *)&shared.inside) {
+        cairn_runtime_poll(runtime);
+    }
+    join_thread(thread);
+    assert_true(shared.inside >= before + INTERVAL_MS);
     end(runtime);
 }
 
@@ -307,9 +481,15 @@ static void test_faults(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threads),       cmocka_unit_test(test_first_come_first_served),
-        cmocka_unit_test(test_a_waiter_asks), cmocka_unit_test(test_optional),
-        cmocka_unit_test(test_fork),          cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_two_runtimes_at_once),
+        cmocka_unit_test(test_code_runs_where_the_object_dies),
+        cmocka_unit_test(test_first_come_first_served),
+        cmocka_unit_test(test_a_waiter_asks),
+        cmocka_unit_test(test_a_waiter_waits_for_the_interval),
+        cmocka_unit_test(test_optional),
+        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
