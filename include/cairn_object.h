@@ -794,13 +794,12 @@ CAIRN_API unsigned cairn_gil_switch_interval(const cairn_runtime *runtime);
 typedef enum cairn_object_fault_kind {
     CAIRN_FAULT_DEAD,         /* a count changed of a dead object, or of what is none (CAIRN_OBJECT_CHECKS) */
     CAIRN_FAULT_OVER_RELEASE, /* a reference given up that nobody had: the count was zero or less already */
-    CAIRN_FAULT_COUNT,   /* a collection found more references to an object than its count says: a traverse function
+    CAIRN_FAULT_COUNT,  /* a collection found more references to an object than its count says: a traverse function
                                  visits too often, or a reference was not counted */
-    CAIRN_FAULT_TRACK,   /* tracked twice, or an atom tracked */
-    CAIRN_FAULT_GIL,     /* an object or a runtime used without its GIL; released and not held; acquired twice */
-    CAIRN_FAULT_CHANGED, /* changed while it was visited (tables and kinds) */
-    CAIRN_FAULT_TYPE,    /* a type that cairn_type_error() refuses, or an object of another type than needed */
-    CAIRN_FAULT_ESCAPED  /* a dealloc function gave away a reference to its object */
+    CAIRN_FAULT_TRACK,  /* tracked twice, or an atom tracked */
+    CAIRN_FAULT_GIL,    /* an object or a runtime used without its GIL; released and not held; acquired twice */
+    CAIRN_FAULT_TYPE,   /* a type that cairn_type_error() refuses, or an object of another type than needed */
+    CAIRN_FAULT_ESCAPED /* a dealloc function gave away a reference to its object */
 } cairn_object_fault_kind;
 
 typedef struct cairn_object_fault {
