@@ -119,6 +119,13 @@ static void keys_of_all_kinds_live_together(void **state)
     cairn_decref(dict);
 }
 
+/* The last error's text is another one from here on. */
+static void make_another_error(void)
+{
+    assert_int_equal(cairn_collect(runtime, CAIRN_GENERATIONS), -1);
+    assert_string_equal(cairn_runtime_error(runtime), "invalid generation");
+}
+
 static void a_walk_sees_that_the_dict_changed(void **state)
 {
     (void)state;
@@ -145,7 +152,9 @@ static void a_walk_sees_that_the_dict_changed(void **state)
     assert_int_equal(cairn_dict_next(dict, &before_removal, &key, &value), EBUSY);
     assert_int_equal(cairn_dict_clear(dict), 0);
     position = before_clear;
+    make_another_error();
     assert_int_equal(cairn_dict_next(dict, &position, &key, &value), EBUSY);
+    assert_string_equal(cairn_runtime_error(runtime), "dict changed during iteration");
     for (int i = 0; i < 4; i++) {
         put(dict, new_int(i), new_int(i)); /* as before, in the same blocks */
     }
@@ -436,6 +445,14 @@ static void sets_hold_each_key_once(void **state)
     assert_repr(cairn_hashset_pop(set), "1");
     assert_null(cairn_hashset_pop(set));
     assert_int_equal(errno, ENOENT);
+    add(set, cairn_incref(a));
+    add(set, new_int(2));
+    position = (cairn_position)CAIRN_POSITION_INIT;
+    assert_int_equal(cairn_hashset_next(set, &position, &key), 0);
+    assert_int_equal(cairn_hashset_clear(set), 0);
+    make_another_error();
+    assert_int_equal(cairn_hashset_next(set, &position, &key), EBUSY);
+    assert_string_equal(cairn_runtime_error(runtime), "set changed during iteration");
     assert_true(cairn_object_is_tracked(set));
     cairn_decref(set);
     cairn_decref(a);
