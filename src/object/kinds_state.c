@@ -137,7 +137,7 @@ int cairn_kinds_set_seed(cairn_runtime *runtime, uint64_t seed)
     return start(runtime, seed, ~seed) ? 0 : ENOMEM;
 }
 
-/* ---- wrong kinds ---- */
+/* ---- wrong use ---- */
 
 bool kinds_wrong(const cairn_object *object, const cairn_type *type, const char *call)
 {
@@ -147,6 +147,16 @@ bool kinds_wrong(const cairn_object *object, const cairn_type *type, const char 
     cairn_runtime *runtime = kinds_runtime(object);
     if (runtime) {
         (void)runtime_error(runtime, EINVAL, sentence);
+    }
+    errno = EINVAL;
+    return false;
+}
+
+bool kinds_gil_held(const cairn_object *object, const char *call)
+{
+    const cairn_runtime *runtime = kinds_runtime(object);
+    if (!runtime || gil_check(runtime, call)) {
+        return true;
     }
     errno = EINVAL;
     return false;

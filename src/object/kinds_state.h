@@ -85,12 +85,15 @@ static inline void *kinds_fail(cairn_runtime *runtime, int error, const char *te
     return NULL;
 }
 
-/* True if `object` is of the kind; otherwise reports a fault and sets errno to EINVAL. */
+/* True if `object` is of the kind and, looked at in debug builds only, the GIL is held; otherwise reports a fault and
+ * sets errno to EINVAL. */
 bool kinds_wrong(const cairn_object *object, const cairn_type *type, const char *call);
+bool kinds_gil_held(const cairn_object *object, const char *call);
 
 static inline bool kinds_is(const cairn_object *object, const cairn_type *type, const char *call)
 {
-    return LIKELY(object->type == type) || kinds_wrong(object, type, call);
+    return DEBUG_HOLDS(kinds_gil_held(object, call)) &&
+           (LIKELY(object->type == type) || kinds_wrong(object, type, call));
 }
 
 /* ---- free lists: hot paths; what they count is what cairn_cache_put() and cairn_cache_take() count ---- */
