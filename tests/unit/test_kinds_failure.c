@@ -179,6 +179,12 @@ static void big_int(void)
     subject = cairn_int_parse(runtime, "-340282366920938463463374607431768211456", SIZE_MAX);
 }
 
+static void digit_and_int(void)
+{
+    subject = number(INT64_C(1) << 40);
+    other = number(-3000);
+}
+
 static void tuple(void)
 {
     subject = tuple_of_3();
@@ -318,6 +324,16 @@ static int negate(void)
     return made(cairn_int_negate(runtime, subject));
 }
 
+static int add_ints(void)
+{
+    return made(cairn_int_add(runtime, subject, subject));
+}
+
+static int multiply(void)
+{
+    return made(cairn_int_multiply(runtime, subject, other));
+}
+
 static int concat_text(void)
 {
     return made(cairn_str_concat(subject, subject));
@@ -366,6 +382,12 @@ static int append(void)
 static int insert(void)
 {
     return cairn_list_insert(subject, 1, other);
+}
+
+static int reverse(void) /* needs no memory */
+{
+    int error = cairn_list_reverse(subject);
+    return error ? error : cairn_list_reverse(subject);
 }
 
 static int extend(void)
@@ -426,6 +448,16 @@ static int intersect(void)
     return made(cairn_hashset_intersection(other, subject));
 }
 
+static int subtract(void)
+{
+    return made(cairn_hashset_difference(other, subject));
+}
+
+static int copy_set(void)
+{
+    return made(cairn_hashset_copy(other));
+}
+
 static int add_key(void)
 {
     cairn_object *key = cairn_hashset_pop(other);
@@ -478,6 +510,8 @@ static const struct scenario {
     {"empty ones", no_subject, make_empty_ones, 3},
     {"intern", no_subject, intern_names, 62},
     {"negate", big_int, negate, 1},
+    {"add ints", digit_and_int, add_ints, 1},
+    {"multiply", digit_and_int, multiply, 1},
     {"concat text", short_text, concat_text, 1},
     {"slice text", short_text, slice_text, 1},
     {"concat data", data, concat_data, 1},
@@ -488,6 +522,7 @@ static const struct scenario {
     {"list", tuple, make_list, 2},
     {"append", list_of_4, append, 1},
     {"insert", list_of_4, insert, 1},
+    {"reverse", list_of_64, reverse, 0},
     {"extend", list_of_64, extend, 1},
     {"replace", list_of_64, replace, 1},
     {"slice list", list_of_64, slice_list, 2},
@@ -501,6 +536,8 @@ static const struct scenario {
     {"update", dicts_of_5_and_20, update, 2},
     {"union", sets_of_5_and_20, add_all, 3},
     {"intersection", sets_of_5_and_20, intersect, 2},
+    {"difference", sets_of_5_and_20, subtract, 2},
+    {"copy set", sets_of_5_and_20, copy_set, 2},
     {"add", sets_of_5_and_20, add_key, 1},
     {"class", no_subject, make_class, 1},
     {"instance", class_alone, make_instance, 1},
@@ -602,6 +639,48 @@ static void every_operation_survives_every_refusal(void **state)
         if (limits[i % 2] == 0 && n < scenario->requests) {
             fail_msg("%s: %zu requests were refused, not %zu", scenario->name, n, scenario->requests);
         }
+    }
+}
+
+/* One object of each kind in a list that is in itself: a cycle, which the end has to find. */
+static void make_garbage_of_all_kinds(void)
+{
+    cairn_object *list = list_of(40);
+    cairn_class_options options = CAIRN_CLASS_OPTIONS_INIT;
+    options.name = "Point";
+    cairn_object *class = cairn_class_new(runtime, &options);
+    cairn_object *parts[] = {tuple_of_3(),
+                             dict_of(20),
+                             set_of(20),
+                             cairn_float_new(runtime, 0.5),
+                             cairn_str_intern(runtime, "a name", SIZE_MAX),
+                             cairn_bytes_new(runtime, "data", 4),
+                             cairn_none(runtime),
+                             cairn_instance_new(class),
+                             class};
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        assert_int_equal(cairn_list_append(list, parts[i]), 0);
+        cairn_decref(parts[i]);
+    }
+    assert_int_equal(cairn_list_append(list, list), 0);
+    cairn_decref(list);
+}
+
+static void the_end_needs_no_memory(void **state)
+{
+    (void)state;
+    const size_t limits[] = {0, CAIRN_CACHE_LIMIT_DEFAULT};
+    for (size_t i = 0; i < COUNT_OF(limits); i++) {
+        start(limits[i]);
+        make_garbage_of_all_kinds();
+        refuse_after(0);
+        cairn_runtime_end found;
+        assert_int_equal(cairn_runtime_destroy_checked(runtime, stderr, &found), 0);
+        refusing = false;
+        assert_true(found.collected > 0);
+        assert_int_equal(found.kept_objects, 0);
+        assert_int_equal(found.kept_blocks, 0);
+        assert_int_equal(found.mapped_bytes, found.returned_bytes);
     }
 }
 
@@ -715,6 +794,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operation_survives_every_refusal),
+        cmocka_unit_test(the_end_needs_no_memory),
         cmocka_unit_test(the_state_of_the_kinds_needs_memory),
         cmocka_unit_test(what_is_kept_for_reuse_goes_before_a_request_is_refused),
         cmocka_unit_test(the_option_bounds_all_caches_together),
