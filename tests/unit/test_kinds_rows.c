@@ -91,6 +91,7 @@ static void tuples_hold_their_items(void **state)
 static void dead_tuples_are_kept_by_length_up_to_20(void **state)
 {
     (void)state;
+    cairn_collector_disable(runtime); /* what a collection changes is looked at before and after */
     cairn_object *none = cairn_none(runtime);
     cairn_object *items[30];
     for (size_t i = 0; i < COUNT_OF(items); i++) {
@@ -119,6 +120,7 @@ static void dead_tuples_are_kept_by_length_up_to_20(void **state)
 static void tuples_of_atoms_are_untracked_by_a_collection(void **state)
 {
     (void)state;
+    cairn_collector_disable(runtime); /* what a collection changes is looked at before and after */
     cairn_object *list = cairn_list_new(runtime, NULL, 0);
     cairn_object *atoms = TUPLE(new_int(1), cairn_float_new(runtime, 2.0), cairn_none(runtime));
     cairn_object *nested = TUPLE(cairn_incref(atoms), new_int(3));
