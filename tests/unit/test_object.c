@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cairn_object.h"
+#include "cairn_kinds.h"
 #include "support/os_fake.h"
 #include "support/test.h"
 
@@ -840,6 +840,54 @@ static void test_statistics_print(void **state)
     end(runtime);
 }
 
+/* Makes one object of each kind with a cache of its own, in the caches' order; `dict` has one entry. */
+static void make_one_of_each_kind(cairn_runtime *runtime, cairn_object *made[6])
+{
+    made[0] = cairn_int_new(runtime, 5000);
+    made[1] = cairn_float_new(runtime, 0.5);
+    made[2] = cairn_tuple_new(runtime, &made[0], 1);
+    made[3] = cairn_list_new(runtime, &made[0], 1);
+    made[4] = cairn_dict_new(runtime);
+    made[5] = cairn_hashset_new(runtime);
+    for (size_t i = 0; i < 6; i++) {
+        assert_non_null(made[i]);
+    }
+    assert_int_equal(cairn_dict_set(made[4], made[0], made[1]), 0);
+}
+
+/* Each kind has its line, with the bytes of the one object of it that is kept for reuse. */
+static void test_statistics_of_each_kind(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"int", "float", "tuple", "list", "dict", "set"};
+    cairn_runtime *runtime = start();
+    cairn_object *made[6];
+    size_t bytes[6];
+    make_one_of_each_kind(runtime, made);
+    for (size_t i = 0; i < COUNT_OF(made); i++) {
+        bytes[i] = cairn_object_usable_size(made[i]);
+    }
+    for (size_t i = COUNT_OF(made); i-- > 0;) {
+        cairn_decref(made[i]);
+    }
+    static char text[8000], json[8000];
+    FILE *out = fmemopen(text, sizeof text, "w");
+    assert_int_equal(cairn_runtime_print_stats(runtime, out), 0);
+    (void)fclose(out);
+    out = fmemopen(json, sizeof json, "w");
+    assert_int_equal(cairn_runtime_print_stats_json(runtime, out), 0);
+    (void)fclose(out);
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        char expected[100];
+        (void)snprintf(expected, sizeof expected, "\n%-24s %12d %12zu %12d ", names[i], 1, bytes[i], 0);
+        assert_non_null(strstr(text, expected));
+        (void)snprintf(expected, sizeof expected, "{\"name\": \"%s\", \"count\": 1, \"bytes\": %zu, \"hits\": 0, ",
+                       names[i], bytes[i]);
+        assert_non_null(strstr(json, expected));
+    }
+    end(runtime);
+}
+
 static bool count_all(cairn_object *object, void *arg)
 {
     size_t *counts = arg;
@@ -898,6 +946,7 @@ int main(void)
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_given_memory),
         cmocka_unit_test(test_statistics_print),
+        cmocka_unit_test(test_statistics_of_each_kind),
         cmocka_unit_test(test_visit_objects),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
