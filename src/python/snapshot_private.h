@@ -114,6 +114,9 @@ void trigger_undone(void);
 /* That was its own fault: CPython is let to work if it happens again and again. */
 void trigger_missed(void);
 
+/* How often that was so in a row. */
+unsigned trigger_misses(void);
+
 /* No snapshot can be taken now: CPython is let to work once. The user is told the reason, unless it is NULL. */
 void trigger_refused(const char *reason);
 

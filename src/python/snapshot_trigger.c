@@ -267,6 +267,11 @@ void trigger_missed(void)
     trigger_undone();
 }
 
+unsigned trigger_misses(void)
+{
+    return trigger.misses;
+}
+
 void trigger_refused(const char *reason)
 {
     if (reason != NULL) {

@@ -221,13 +221,13 @@ static void take_in(enum snapshot_state state)
 }
 
 /* A program that writes to so many pages that the limit would be passed before the analysis ends is slowed a little at
- * each tick, as long as that helps: a snapshot that is given up has cost as much as one that is not. */
+ * each tick, and more after each that was given up all the same: it has cost as much as one that is not. */
 static unsigned wait_for_copies(uint64_t copied)
 {
     static const double begin = 0.3; /* of the limit */
     double share = (double)copied / (double)(window.copies_most + 1);
     double done = (double)(pauses_clock() - window.opened_ns) / (double)window.expected_ns;
-    return share > begin && share > done ? 1 : 0;
+    return share > begin && share > done ? 1u << trigger_misses() : 0;
 }
 
 /* And one that makes garbage faster than it can be found. */
