@@ -69,7 +69,8 @@ class Run:
     def __init__(self, wall, user, system, peak_kib, final_kib=-1, faults=0):
         self.wall = wall
         self.cpu = user + system
-        self.peak = peak_kib / 1024  # MiB
+        # MiB. The system counts a process's pages per processor and adds them up now and then, so its peak may lack some.
+        self.peak = max(peak_kib, final_kib) / 1024
         self.final = final_kib / 1024 if final_kib >= 0 else None
         self.faults = int(faults)
 
