@@ -248,43 +248,41 @@ static void take_arguments(const char *first, va_list rest, size_t n, char **arg
     }
 }
 
+/* As become(), with the arguments listed; the environment is behind their NULL if it is listed too. */
+static int become_listed(struct program program, const char *first, va_list rest, bool lists_environment)
+{
+    va_list counted;
+    va_copy(counted, rest);
+    size_t n = count_arguments(first, counted);
+    va_end(counted);
+    char *argv[n + 1];
+    take_arguments(first, rest, n, argv);
+    return become(program, argv, lists_environment ? va_arg(rest, char *const *) : environ);
+}
+
 CAIRN_API int execl(const char *path, const char *first, ...)
 {
-    va_list arguments;
-    va_start(arguments, first);
-    size_t n = count_arguments(first, arguments);
-    va_end(arguments);
-    char *argv[n + 1];
-    va_start(arguments, first);
-    take_arguments(first, arguments, n, argv);
-    va_end(arguments);
-    return execve(path, argv, environ);
+    va_list rest;
+    va_start(rest, first);
+    int result = become_listed((struct program){.how = BY_PATH, .name = path}, first, rest, false);
+    va_end(rest);
+    return result;
 }
 
 CAIRN_API int execlp(const char *file, const char *first, ...)
 {
-    va_list arguments;
-    va_start(arguments, first);
-    size_t n = count_arguments(first, arguments);
-    va_end(arguments);
-    char *argv[n + 1];
-    va_start(arguments, first);
-    take_arguments(first, arguments, n, argv);
-    va_end(arguments);
-    return execvpe(file, argv, environ);
+    va_list rest;
+    va_start(rest, first);
+    int result = become_listed((struct program){.how = BY_SEARCH, .name = file}, first, rest, false);
+    va_end(rest);
+    return result;
 }
 
-/* The environment follows the NULL. */
 CAIRN_API int execle(const char *path, const char *first, ...)
 {
-    va_list arguments;
-    va_start(arguments, first);
-    size_t n = count_arguments(first, arguments);
-    va_end(arguments);
-    char *argv[n + 1];
-    va_start(arguments, first);
-    take_arguments(first, arguments, n, argv);
-    char *const *environment = va_arg(arguments, char *const *);
-    va_end(arguments);
-    return execve(path, argv, environment);
+    va_list rest;
+    va_start(rest, first);
+    int result = become_listed((struct program){.how = BY_PATH, .name = path}, first, rest, true);
+    va_end(rest);
+    return result;
 }

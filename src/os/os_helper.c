@@ -6,6 +6,7 @@
  * System calls are made raw where the C library or Cairn's own preload would add something: fork handlers, the two
  * signals the C library keeps for itself, interposed waits and exits. */
 
+#include "os/close_range.h"
 #include "os/os_helper.h"
 
 #include <errno.h>
@@ -22,13 +23,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
-#ifndef CLOSE_RANGE_UNSHARE
-#define CLOSE_RANGE_UNSHARE (1u << 1)
-#endif
 
 enum { WATCH_MS = 100, SIGNAL_SET_BYTES = 8 };
 

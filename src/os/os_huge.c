@@ -22,16 +22,11 @@
 #include <unistd.h>
 
 #include "os/os.h"
+#include "os/close_range.h"
 #include "os/os_helper.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
-#endif
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
-#ifndef CLOSE_RANGE_UNSHARE
-#define CLOSE_RANGE_UNSHARE (1u << 1)
 #endif
 
 enum {

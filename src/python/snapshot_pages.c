@@ -11,6 +11,7 @@
  * The pieces are noted when it starts: two arenas side by side, or an arena that is as large. Meanwhile they may be
  * given back to the system, and something else may lie there: memory in full use either way, or it is not joined. */
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "heap/huge_pages.h"
@@ -80,8 +81,9 @@ void pages_join(void)
     int32_t joiner;
     note_all();
     joining.pid = getpid();
-    joining.impossible = os_huge_join(joining.pieces, joining.count, HUGE_PAGE, &joiner) != 0;
-    joining.joiner = joining.impossible ? 0 : joiner;
+    int error = os_huge_join(joining.pieces, joining.count, HUGE_PAGE, &joiner);
+    joining.impossible = error == ENOTSUP;
+    joining.joiner = error == 0 ? joiner : 0;
 }
 
 bool pages_joining(void)

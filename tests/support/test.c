@@ -384,6 +384,22 @@ void heap_is_sound(cairn_heap *heap)
     assert_int_equal(cairn_heap_check(heap, stderr), 0);
 }
 
+/* ---- clones ---- */
+
+#if !defined(__has_feature)
+#define __has_feature(feature) 0
+#endif
+
+bool test_can_clone(void)
+{
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+    return false;
+#else
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded == NULL || strstr(preloaded, "vgpreload") == NULL;
+#endif
+}
+
 /* ---- threads ---- */
 
 /* Small stacks, so that glibc keeps all of them for reuse: AddressSanitizer of gcc 12 leaves the shadow of a stack that

@@ -125,6 +125,10 @@ const cairn_stats *stats_of(cairn_heap *heap);
 /* Fails the test if cairn_heap_check() finds a fault (its lines go to stderr). */
 void heap_is_sound(cairn_heap *heap);
 
+/* Whether clones of the process can be tested: not under valgrind, which knows none but threads and forks, nor under
+ * ThreadSanitizer, which keeps signals back until the program waits. */
+bool test_can_clone(void);
+
 /* ---- threads ---- */
 
 void start_thread(pthread_t *thread, void *(*body)(void *), void *argument);

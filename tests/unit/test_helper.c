@@ -23,15 +23,6 @@
 #include "os/os_share.h"
 #include "support/test.h"
 
-#if !defined(__has_feature)
-#define __has_feature(feature) 0
-#endif
-#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-enum { UNDER_THREAD_SANITIZER = true };
-#else
-enum { UNDER_THREAD_SANITIZER = false };
-#endif
-
 enum { LONG_MS = 60000, SOON_MS = 10000, NOBODY = 65534 };
 
 struct board {
@@ -352,8 +343,7 @@ int main(void)
         cmocka_unit_test(test_process_limit),
         cmocka_unit_test(test_no_fork_handlers),
     };
-    const char *preloaded = getenv("LD_PRELOAD");
-    if (UNDER_THREAD_SANITIZER || (preloaded != NULL && strstr(preloaded, "vgpreload") != NULL)) {
+    if (!test_can_clone()) {
         return 0;
     }
     board = os_helper_share(sizeof *board);

@@ -18,15 +18,6 @@
 #include "os/os_huge.h"
 #include "support/test.h"
 
-#if !defined(__has_feature)
-#define __has_feature(feature) 0
-#endif
-#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-enum { UNDER_THREAD_SANITIZER = true };
-#else
-enum { UNDER_THREAD_SANITIZER = false };
-#endif
-
 enum { HUGE_PAGE = 2 << 20, COUNT = 24, WORDS = COUNT * HUGE_PAGE / (int)sizeof(uint64_t) };
 
 static char *memory;
@@ -166,8 +157,7 @@ int main(void)
         cmocka_unit_test(nobody_notices),
         cmocka_unit_test(no_descriptor_stays_open),
     };
-    const char *preloaded = getenv("LD_PRELOAD");
-    if (UNDER_THREAD_SANITIZER || (preloaded != NULL && strstr(preloaded, "vgpreload") != NULL) || !system_joins()) {
+    if (!test_can_clone() || !system_joins()) {
         return 0;
     }
     return cmocka_run_group_tests(tests, NULL, NULL);
