@@ -601,12 +601,13 @@ static void note_step(cairn_runtime *runtime, uint64_t nanoseconds, bool late)
 static bool do_step(cairn_runtime *runtime)
 {
     uint64_t limit = (uint64_t)runtime->step_us * 1000;
-    uint64_t start = now_ns();
+    uint64_t start = os_clock_ns();
     uint64_t thread_start = thread_ns();
     struct step step = {.runtime = runtime, .bounded = &runtime->bounded, .deadline = start + limit};
     runtime->bounded.steps++;
     bool done = work(&step);
-    note_step(runtime, now_ns() - start - step.code_ns, thread_ns() - thread_start > limit + limit / 2 + step.code_ns);
+    note_step(runtime, os_clock_ns() - start - step.code_ns,
+              thread_ns() - thread_start > limit + limit / 2 + step.code_ns);
     return done;
 }
 

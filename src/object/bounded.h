@@ -8,6 +8,7 @@
 #define CAIRN_OBJECT_BOUNDED_H
 
 #include "object/visits.h"
+#include "os/os.h"
 
 enum {
     WORK_AT_A_TIME = 1024, /* objects and references between looks at the clock */
@@ -24,7 +25,7 @@ struct step {
 
 static inline bool time_is_up(const struct step *step)
 {
-    return now_ns() - step->code_ns >= step->deadline;
+    return os_clock_ns() - step->code_ns >= step->deadline;
 }
 
 /* The same where so much work has been done in a walk: it looks at the clock now and then. */

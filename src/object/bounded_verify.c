@@ -230,7 +230,7 @@ static struct side_word *word_to_do(struct side *side)
 
 static bool half_is_left(const struct step *step)
 {
-    return now_ns() - step->code_ns + (uint64_t)step->runtime->step_us * 500 < step->deadline;
+    return os_clock_ns() - step->code_ns + (uint64_t)step->runtime->step_us * 500 < step->deadline;
 }
 
 enum { CLEARS_AT_A_TIME = 16 };
@@ -385,9 +385,9 @@ bool confirm(struct step *step)
         step->runtime->resurrected += bounded->returned ? bounded->returned - c.candidates : 0;
         bounded->phase = BOUNDED_VERIFY;
     }
-    uint64_t start = now_ns();
+    uint64_t start = os_clock_ns();
     weak_run_queue(c.callbacks);
-    step->code_ns += now_ns() - start;
+    step->code_ns += os_clock_ns() - start;
     return confirmed;
 }
 
@@ -402,9 +402,9 @@ static bool finalize_next(struct step *step, struct side *side)
             cairn_object *object = side_object(side, slot);
             word->doing |= bit;
             if (object->type->finalize && !(word->finalized & bit)) {
-                uint64_t start = now_ns();
+                uint64_t start = os_clock_ns();
                 finalize_one(object);
-                step->code_ns += now_ns() - start;
+                step->code_ns += os_clock_ns() - start;
                 return true;
             }
         }
@@ -424,7 +424,7 @@ bool finalize_suspects(struct step *step)
             ring_remove(&side->bounded_work);
         }
         /* Finalizers are no part of a step's time, but end it. */
-        if ((ran || ++sides % SIDES_AT_A_TIME == 0) && now_ns() >= step->deadline) {
+        if ((ran || ++sides % SIDES_AT_A_TIME == 0) && os_clock_ns() >= step->deadline) {
             return false;
         }
     }

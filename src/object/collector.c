@@ -29,13 +29,6 @@
 
 enum { NEAR_MOST = 1 << 15 }; /* candidates of a set that the caches hold, about */
 
-uint64_t now_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 uint64_t thread_ns(void)
 {
     struct timespec now;
@@ -643,12 +636,12 @@ void finish_garbage(struct collection *c, bool clear)
     each_unreachable(c, look_at);
     c->ran_code = c->callbacks || c->finalizers;
     if (c->ran_code) {
-        uint64_t start = now_ns();
+        uint64_t start = os_clock_ns();
         weak_run_queue(c->callbacks);
         if (c->finalizers) {
             run_finalizers(c);
         }
-        c->code_ns += now_ns() - start;
+        c->code_ns += os_clock_ns() - start;
         detect_again(c);
         c->callbacks_tail = &c->callbacks;
         each_unreachable(c, forget_new_weak);
@@ -720,9 +713,9 @@ size_t collect(cairn_runtime *runtime, int generation)
     if (generation == CAIRN_GENERATIONS - 1) {
         bounded_drop(runtime);
     }
-    uint64_t start = now_ns();
+    uint64_t start = os_clock_ns();
     collect_now(&c);
-    info.nanoseconds = now_ns() - start;
+    info.nanoseconds = os_clock_ns() - start;
     note_stats(&c, info.nanoseconds);
     if (generation < CAIRN_GENERATIONS - 1) {
         bounded_note_young(runtime, c.candidates, info.nanoseconds - c.code_ns);

@@ -26,7 +26,6 @@ struct collection {
     bool finalized; /* finalizers have run already: what weak references are new now do not call back */
 };
 
-uint64_t now_ns(void);
 uint64_t thread_ns(void); /* processor time of the calling thread */
 
 /* Takes from the candidates of a chain of side records those that something else refers to, and what these lead to.

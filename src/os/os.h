@@ -75,6 +75,7 @@ void os_counts(struct os_counts *counts);
 size_t os_page_size(void);       /* bytes of a page, found at run time */
 unsigned os_processors(void);    /* that the calling thread may run on now; at least 1 */
 uint64_t os_clock_ms(void);      /* monotonic, cheap (a few ns), milliseconds; resolution may be 4 ms */
+uint64_t os_clock_ns(void);      /* monotonic, exact (tens of ns), nanoseconds */
 uint64_t os_random(void);        /* 64 unpredictable bits */
 bool os_process_is_secure(void); /* setuid and the like: the environment must not be trusted */
 char **os_environment(void);     /* the process's environment, NULL before it is known */

@@ -228,14 +228,19 @@ uint64_t os_clock_ms(void)
     return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
 }
 
+uint64_t os_clock_ns(void)
+{
+    struct timespec now = {0, 0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 uint64_t os_random(void)
 {
     uint64_t bits = 0;
     int saved = errno;
     if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) != (ssize_t)sizeof bits) {
-        struct timespec now = {0, 0};
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        bits = ((uint64_t)now.tv_nsec * 0x9e3779b97f4a7c15u) ^ (uint64_t)(uintptr_t)&bits ^ (uint64_t)getpid();
+        bits = (os_clock_ns() * 0x9e3779b97f4a7c15u) ^ (uint64_t)(uintptr_t)&bits ^ (uint64_t)getpid();
     }
     errno = saved;
     return bits;

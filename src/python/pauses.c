@@ -9,7 +9,6 @@
 #include "python/pauses.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "heap/options.h"
 #include "os/os.h"
@@ -34,13 +33,6 @@ static struct {
     bool some;
     struct cause causes[PAUSE_CAUSES];
 } pauses;
-
-uint64_t pauses_clock(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 bool pauses_wanted(void)
 {

@@ -30,7 +30,7 @@ enum pause_cause {
 
 struct pause {
     enum pause_cause cause;
-    uint64_t begun_ns, ended_ns; /* on pauses_clock() */
+    uint64_t begun_ns, ended_ns; /* on os_clock_ns() */
     size_t found;                /* unreachable objects; of a batch: those it looked at */
     size_t freed;
 };
@@ -43,9 +43,6 @@ struct pause_figures {
     uint64_t p999_ns; /* 999 of 1,000 stops were at most that long */
     uint64_t found, freed;
 };
-
-/* The one clock of stops: CLOCK_MONOTONIC in nanoseconds. [any] */
-uint64_t pauses_clock(void);
 
 /* Did the user ask for figures of stops (CAIRN_STATS, where this process prints them, or CAIRN_GC_TRACE)? In stock
  * mode collections are timed only then; in snapshot mode always. Constant from the end of the preload's constructor

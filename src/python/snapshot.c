@@ -203,7 +203,7 @@ static ptrdiff_t fact(void *info, int which)
 /* Of a collection within which the collector was attached, only the end is seen: it is not noted. */
 static void note_stop(int generation, void *info)
 {
-    struct pause pause = {.cause = (enum pause_cause)generation, .begun_ns = mode.begun_ns, .ended_ns = pauses_clock()};
+    struct pause pause = {.cause = (enum pause_cause)generation, .begun_ns = mode.begun_ns, .ended_ns = os_clock_ns()};
     bool seen = mode.begun_ns != 0;
     mode.begun_ns = 0;
     if (seen) {
@@ -219,7 +219,7 @@ static void collection_begins(int generation, void *phase, void *info)
     if (mode.riding) { /* CPython had no memory to say that it stopped */
         dismount();
     }
-    mode.begun_ns = pauses_clock();
+    mode.begun_ns = os_clock_ns();
     mode.automatic = begun->count > begun->threshold;
     if (generation == GC_OLDEST) {
         full_begins();
@@ -250,7 +250,7 @@ static void collection_ended(int generation, void *phase, void *info)
 static void time_collection(bool begins, int generation, void *phase, void *info)
 {
     if (begins) {
-        mode.begun_ns = pauses_clock();
+        mode.begun_ns = os_clock_ns();
     }
     call_program(phase, info);
     if (!begins && pauses_wanted()) {

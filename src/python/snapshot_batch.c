@@ -11,6 +11,7 @@
  * Code of the program runs in there. It may close the window, whose entries are gone then, so each step looks. */
 
 #include "heap/owner.h"
+#include "os/os.h"
 #include "python/cpython.h"
 #include "python/domains.h"
 #include "python/freed_log.h"
@@ -173,7 +174,7 @@ static size_t move_batch(size_t most)
 /* Notes a batch that has been freed, and learns from it how large the next may be. */
 static void note_batch(struct pause *pause)
 {
-    pause->ended_ns = pauses_clock();
+    pause->ended_ns = os_clock_ns();
     pauses_note(pause);
     collector.figures.batches++;
     double now = (double)(pause->ended_ns - pause->begun_ns) / (double)pause->found;
@@ -182,7 +183,7 @@ static void note_batch(struct pause *pause)
 
 bool batch_apply(uint64_t budget_ns)
 {
-    struct pause pause = {.cause = PAUSE_BATCH, .begun_ns = pauses_clock()};
+    struct pause pause = {.cause = PAUSE_BATCH, .begun_ns = os_clock_ns()};
     pause.found = move_batch(batch_size(budget_ns));
     if (pause.found > 0) {
         pause.freed = (size_t)collect_youngest();

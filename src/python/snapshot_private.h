@@ -140,7 +140,7 @@ enum window_state {
 struct window {
     enum window_state state;
     pid_t pid;          /* of the process that opened it */
-    uint64_t opened_ns; /* on pauses_clock() */
+    uint64_t opened_ns; /* on os_clock_ns() */
     struct snapshot_process process;
     struct gc_head *permanent_last; /* the last frozen object when it was opened */
     struct fault_rate {

@@ -122,8 +122,8 @@ enum snapshot_state snapshot_process_poll(struct snapshot_process *process)
 /* A thread that sleeps gives its processor away, and may get it back a tick of the scheduler late: some milliseconds. */
 static enum snapshot_state spin(struct snapshot_process *process, unsigned wait_ms)
 {
-    uint64_t until = pauses_clock() + wait_ms * UINT64_C(1000000);
-    while (!is_finished(process) && pauses_clock() < until) {
+    uint64_t until = os_clock_ns() + wait_ms * UINT64_C(1000000);
+    while (!is_finished(process) && os_clock_ns() < until) {
         cpu_relax();
     }
     return snapshot_process_poll(process);

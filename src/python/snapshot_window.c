@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "os/os.h"
 #include "os/os_pressure.h"
 #include "python/cpython.h"
 #include "python/freed_log.h"
@@ -102,7 +103,7 @@ static void opened(size_t resident, uint64_t now_ns)
 bool window_open(void)
 {
     struct snapshot_input input;
-    struct pause pause = {.cause = PAUSE_FORK, .begun_ns = pauses_clock()};
+    struct pause pause = {.cause = PAUSE_FORK, .begun_ns = os_clock_ns()};
     size_t resident = os_resident_bytes();
     size_t entries = resident / OBJECT_LEAST > ENTRIES_LEAST ? resident / OBJECT_LEAST : ENTRIES_LEAST;
     unsigned limit_ms = LIMIT_MS + (unsigned)(trigger_objects() / OBJECTS_PER_MS);
@@ -111,7 +112,7 @@ bool window_open(void)
     trigger_begun();
     freed_log_open();
     int error = snapshot_process_start(&window.process, &input, entries, limit_ms);
-    pause.ended_ns = pauses_clock();
+    pause.ended_ns = os_clock_ns();
     if (error != 0) {
         not_started(error);
         return false;
@@ -132,7 +133,7 @@ void window_close(void)
     window.state = WINDOW_CLOSED;
     freed_log_close();
     window.before.faults = os_page_faults();
-    window.before.ns = pauses_clock();
+    window.before.ns = os_clock_ns();
     if (window.pid == getpid()) {
         snapshot_process_close(&window.process);
     } else {
@@ -175,7 +176,7 @@ static void miss(uint64_t *counter)
 static uint64_t copies(void)
 {
     double faults = (double)(os_page_faults() - window.faults);
-    double usual = window.before.per_ns * (double)(pauses_clock() - window.opened_ns);
+    double usual = window.before.per_ns * (double)(os_clock_ns() - window.opened_ns);
     return faults > usual ? (uint64_t)(faults - usual) : 0;
 }
 
@@ -197,7 +198,7 @@ static void note_result(void)
         ns += result->pass_ns[pass];
     }
     figures->analysis_ns += ns;
-    window.object_ns = (double)(pauses_clock() - window.opened_ns) / (double)(result->objects + 1);
+    window.object_ns = (double)(os_clock_ns() - window.opened_ns) / (double)(result->objects + 1);
     figures->analysis_ns_longest = ns > figures->analysis_ns_longest ? ns : figures->analysis_ns_longest;
     if (result->table_bytes > figures->table_bytes_most) {
         figures->table_bytes_most = result->table_bytes;
@@ -226,7 +227,7 @@ static unsigned wait_for_copies(uint64_t copied)
 {
     static const double begin = 0.3; /* of the limit */
     double share = (double)copied / (double)(window.copies_most + 1);
-    double done = (double)(pauses_clock() - window.opened_ns) / (double)window.expected_ns;
+    double done = (double)(os_clock_ns() - window.opened_ns) / (double)window.expected_ns;
     return share > begin && share > done ? 1u << trigger_misses() : 0;
 }
 
@@ -240,9 +241,9 @@ static unsigned wait_for_garbage(void)
 static void slow_down(unsigned wait_ms)
 {
     if (wait_ms > 0) {
-        struct pause pause = {.cause = PAUSE_WAIT, .begun_ns = pauses_clock()};
+        struct pause pause = {.cause = PAUSE_WAIT, .begun_ns = os_clock_ns()};
         take_in(snapshot_process_wait(&window.process, wait_ms));
-        pause.ended_ns = pauses_clock();
+        pause.ended_ns = os_clock_ns();
         pauses_note(&pause);
     }
 }

@@ -18,7 +18,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "os/os.h"
@@ -285,12 +284,10 @@ static bool wait_for_room(struct record_writer *writer)
 /* Fills up the block and begins the next with the time. */
 static void begin_block(struct record_writer *writer)
 {
-    struct timespec now;
     while (writer->position % RECORD_BLOCK != 0) {
         writer->words[writer->position++ % RECORD_RING_WORDS] = RECORD_PAD;
     }
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    uint64_t time = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    uint64_t time = os_clock_ns();
     writer->limit = writer->position + RECORD_BLOCK - RECORD_EVENT_WORDS + 1;
     writer->words[writer->position++ % RECORD_RING_WORDS] = time << RECORD_MARK_SHIFT | RECORD_MARK_TIME | RECORD_MARK;
 }
