@@ -371,8 +371,7 @@ static void set_defaults(struct options *into)
     into->fit = CAIRN_FIT_DEFAULT;
     into->purge_delay_ms = CAIRN_PURGE_DELAY_DEFAULT_MS;
     into->leaks_frames = LEAKS_FRAMES_DEFAULT;
-    into->gc = (struct gc_options){
-        .floating = GC_FLOATING_DEFAULT, .copied = GC_COPIED_DEFAULT, .minimum = GC_MINIMUM_DEFAULT};
+    into->gc = (struct gc_options){.copied = GC_COPIED_DEFAULT, .minimum = GC_MINIMUM_DEFAULT};
     into->python = true;
 }
 

@@ -36,14 +36,15 @@ enum { LEAKS_FRAMES_DEFAULT = 8, LEAKS_FRAMES_MAX = 64 };
 struct gc_options {
     bool snapshot;          /* CAIRN_GC=stock|snapshot */
     bool explicit_snapshot; /* CAIRN_GC_EXPLICIT=exact|snapshot: what gc.collect() called by the program does */
-    unsigned floating;      /* CAIRN_GC_FLOATING=PERCENT of the live objects that garbage may come to, 1 to 100 */
+    unsigned floating;      /* CAIRN_GC_FLOATING=PERCENT of the live objects that garbage may come to, 1 to 100; 0: not
+                               said, then 10, and 35 where there is but one processor */
     unsigned copied;        /* CAIRN_GC_COPIED=PERCENT of the resident pages that a snapshot may cost, 1 to 100 */
     size_t minimum;         /* CAIRN_GC_MINIMUM=N tracked objects below which the stock collector is left to work */
     unsigned force;         /* CAIRN_GC_FORCE=N: for tests: a whole snapshot at every Nth young collection; 0: none */
     const char *trace_file; /* CAIRN_GC_TRACE=PATH (%p becomes the process id); NULL: none */
 };
 
-enum { GC_FLOATING_DEFAULT = 10, GC_COPIED_DEFAULT = 25, GC_MINIMUM_DEFAULT = 100000 };
+enum { GC_COPIED_DEFAULT = 25, GC_MINIMUM_DEFAULT = 100000 };
 
 struct options {
     cairn_geometry geometry; /* CAIRN_GEOMETRY, as cairn_geometry_parse() reads it */

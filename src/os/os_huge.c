@@ -40,6 +40,7 @@ enum {
 static struct {
     char *const *pieces;
     size_t count, size;
+    volatile char *spare;
     long program; /* its process id */
     atomic_bool impossible;
     unsigned char resident[PAGES_MOST];
@@ -84,6 +85,15 @@ ALONE static bool in_memory(const char *piece, size_t pages)
     return in == pages;
 }
 
+/* Has the system find a huge page, and gives it back at once: the next one asked for is that one. On a virtual machine
+ * the host may have to find the memory first, for tens of milliseconds; better now, when the program is not kept from
+ * its own. */
+ALONE static void warm_up(void)
+{
+    *joiner.spare = 1;
+    (void)call(SYS_madvise, (long)joiner.spare, (long)joiner.size, MADV_DONTNEED);
+}
+
 /* True if that is impossible anywhere. */
 ALONE static bool join(char *piece)
 {
@@ -93,6 +103,7 @@ ALONE static bool join(char *piece)
     (void)call(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&after, 0);
     if (result == 0 && (after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec > COPIED_NS) {
         (void)call(SYS_nanosleep, (long)&rest, 0, 0);
+        warm_up();
     }
     return result == -EINVAL;
 }
@@ -105,6 +116,7 @@ ALONE static int join_all(void *argument)
     (void)call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0);
     (void)call(SYS_prctl, PR_SET_NAME, (long)"cairn-joiner", 0);
     (void)call(SYS_sched_setscheduler, 0, SCHED_BATCH, (long)&no_priority);
+    warm_up();
     for (size_t i = 0; i < joiner.count && call(SYS_getppid, 0, 0, 0) == joiner.program; i++) {
         char *piece = joiner.pieces[i];
         if (in_memory(piece, pages) && join(piece)) {
@@ -117,7 +129,7 @@ ALONE static int join_all(void *argument)
 
 /* ---- in the program ---- */
 
-int os_huge_join(char *const *pieces, size_t count, size_t size, int32_t *pid)
+int os_huge_join(char *const *pieces, size_t count, size_t size, char *spare, int32_t *pid)
 {
     size_t page = os_page_size();
     if (size / page > PAGES_MOST || atomic_load_explicit(&joiner.impossible, memory_order_relaxed)) {
@@ -126,15 +138,16 @@ int os_huge_join(char *const *pieces, size_t count, size_t size, int32_t *pid)
     joiner.pieces = pieces;
     joiner.count = count;
     joiner.size = size;
+    joiner.spare = spare;
     joiner.program = getpid();
     return os_helper_start_inside(join_all, (void *)page, joiner.stack + STACK_BYTES, pid);
 }
 
 #else
 
-int os_huge_join(char *const *pieces, size_t count, size_t size, int32_t *pid)
+int os_huge_join(char *const *pieces, size_t count, size_t size, char *spare, int32_t *pid)
 {
-    (void)pieces, (void)count, (void)size, (void)pid;
+    (void)pieces, (void)count, (void)size, (void)spare, (void)pid;
     return ENOTSUP;
 }
 

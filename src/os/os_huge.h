@@ -19,11 +19,14 @@
  * memory is left alone, since what was purged would come back; so is one that is no memory any more. One that is huge
  * already costs next to nothing, any other about as much as copying it.
  *
+ * `spare` is a piece of memory that nobody uses, advised to have a huge page: where the joiner has one found before it
+ * needs it. It takes memory only while that is done.
+ *
  * `pieces` must stay as it is until the joiner has ended. One at a time: the last one's id was given to
  * os_helper_poll() or os_helper_wait(), and they said that it ended. os_helper_kill() ends it, after the piece it is at.
  *
  * Returns 0 and its id in *pid; ENOTSUP if this system does not join pages or not here, then there is no use in trying
  * again; or another of the system's errors. errno is left alone. */
-int os_huge_join(char *const *pieces, size_t count, size_t size, int32_t *pid);
+int os_huge_join(char *const *pieces, size_t count, size_t size, char *spare, int32_t *pid);
 
 #endif

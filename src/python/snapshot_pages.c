@@ -27,6 +27,7 @@ enum { PIECES_MOST = 1 << 15 }; /* 64 GiB */
 static struct {
     char **pieces; /* NULL before the first round */
     size_t count;
+    char *spare;             /* the joiner's */
     _Atomic(int32_t) joiner; /* 0: none that was not reaped. Written with the GIL, read without: a hint then */
     pid_t pid;               /* of the process that started it */
     bool impossible;
@@ -67,21 +68,41 @@ static bool worth_while(void)
     return !joining.impossible && os_processors() > 1;
 }
 
+/* Memory of its own, or NULL. */
+static void *own(size_t size, size_t alignment)
+{
+    char *base = os->reserve(size, alignment);
+    if (base != NULL && !os->commit(base, size)) {
+        (void)os->release(base, size);
+        return NULL;
+    }
+    return base;
+}
+
+/* True if there is memory to work with: at the first round it is reserved. */
+static bool prepare(void)
+{
+    if (joining.pieces == NULL) {
+        joining.pieces = own(PIECES_MOST * sizeof *joining.pieces, os_page_size());
+    }
+    if (joining.spare == NULL) {
+        joining.spare = own(HUGE_PAGE, HUGE_PAGE);
+        if (joining.spare != NULL) {
+            os->advise_huge(joining.spare, HUGE_PAGE, true);
+        }
+    }
+    return joining.pieces != NULL && joining.spare != NULL;
+}
+
 void pages_join(void)
 {
-    if (!worth_while() || pages_joining()) {
-        return;
-    }
-    if (joining.pieces == NULL) {
-        joining.pieces = os->reserve(PIECES_MOST * sizeof *joining.pieces, os_page_size());
-    }
-    if (joining.pieces == NULL) {
+    if (!worth_while() || pages_joining() || !prepare()) {
         return;
     }
     int32_t joiner;
     note_all();
     joining.pid = getpid();
-    int error = os_huge_join(joining.pieces, joining.count, HUGE_PAGE, &joiner);
+    int error = os_huge_join(joining.pieces, joining.count, HUGE_PAGE, joining.spare, &joiner);
     joining.impossible = error == ENOTSUP;
     joining.joiner = error == 0 ? joiner : 0;
 }

@@ -91,10 +91,12 @@ bool trigger_urgent(void);
  * generation since. */
 size_t trigger_objects(void);
 
-/* How near floating garbage is to its limit, from 0 (not at all) by way of 8 (it is there), if `named` objects are
- * garbage, and `unknown` ones beside those that survived since the last snapshot may be. */
-enum { PRESSURES = 10 };
-unsigned trigger_pressure(size_t named, size_t unknown);
+/* Floating garbage as a share of its limit, if `named` objects are garbage, and `unknown` ones beside those that survived
+ * since the last snapshot may be. */
+double trigger_floating(size_t named, size_t unknown);
+
+/* Young collections after which it will have grown by a hundredth of its limit; infinite if nothing survives them. */
+double trigger_hundredth(void);
 
 /* A snapshot was begun: what survives is counted anew. */
 void trigger_begun(void);
@@ -151,6 +153,8 @@ struct window {
     uint64_t copies_most;      /* that a snapshot may cost */
     uint64_t expected_ns;      /* that the analysis will take, and */
     double object_ns;          /* took for an object the last time, until it was seen; 0: not known */
+    uint64_t ticked_ns;        /* the end of the last tick */
+    double between_ns;         /* ticks, by and by, what the program needs from one to the next */
     size_t next, next_untrack; /* entries done */
     ptrdiff_t collected, uncollectable;
 };

@@ -18,9 +18,10 @@
 #include "python/pauses.h"
 
 enum {
-    GRACE_MS = 500, /* between the helper's own limit and ours */
-    SPIN_MS = 4,    /* a wait that is no longer does not sleep */
-    SLICE_MS = 5,   /* of a wait, which the helper cannot end if it was killed */
+    GRACE_MS = 500,    /* between the helper's own limit and ours */
+    SPIN_NS = 4000000, /* a wait that is no longer does not sleep */
+    MS_NS = 1000000,
+    SLICE_MS = 5, /* of a wait, which the helper cannot end if it was killed */
 };
 
 static _Atomic(int32_t) unreaped;
@@ -120,9 +121,9 @@ enum snapshot_state snapshot_process_poll(struct snapshot_process *process)
 }
 
 /* A thread that sleeps gives its processor away, and may get it back a tick of the scheduler late: some milliseconds. */
-static enum snapshot_state spin(struct snapshot_process *process, unsigned wait_ms)
+static enum snapshot_state spin(struct snapshot_process *process, uint64_t wait_ns)
 {
-    uint64_t until = os_clock_ns() + wait_ms * UINT64_C(1000000);
+    uint64_t until = os_clock_ns() + wait_ns;
     while (!is_finished(process) && os_clock_ns() < until) {
         cpu_relax();
     }
@@ -130,8 +131,9 @@ static enum snapshot_state spin(struct snapshot_process *process, unsigned wait_
 }
 
 /* One that has finished may take its time to end, and somebody may have stopped it. */
-static enum snapshot_state sleep_for(struct snapshot_process *process, unsigned wait_ms)
+static enum snapshot_state sleep_for(struct snapshot_process *process, uint64_t wait_ns)
 {
+    unsigned wait_ms = (unsigned)((wait_ns + MS_NS - 1) / MS_NS);
     enum snapshot_state state = snapshot_process_poll(process);
     for (unsigned waited_ms = 0; state == SNAPSHOT_RUNNING && waited_ms < wait_ms;) {
         uint32_t status = atomic_load_explicit(&process->result->status, memory_order_acquire);
@@ -147,9 +149,9 @@ static enum snapshot_state sleep_for(struct snapshot_process *process, unsigned 
     return state;
 }
 
-enum snapshot_state snapshot_process_wait(struct snapshot_process *process, unsigned wait_ms)
+enum snapshot_state snapshot_process_wait(struct snapshot_process *process, uint64_t wait_ns)
 {
-    return wait_ms <= SPIN_MS && os_processors() > 1 ? spin(process, wait_ms) : sleep_for(process, wait_ms);
+    return wait_ns <= SPIN_NS && os_processors() > 1 ? spin(process, wait_ns) : sleep_for(process, wait_ns);
 }
 
 void snapshot_process_kill(struct snapshot_process *process)

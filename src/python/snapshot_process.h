@@ -50,8 +50,8 @@ enum snapshot_state snapshot_process_poll(struct snapshot_process *process);
 bool snapshot_process_unreaped(void);
 bool snapshot_process_ended(void);
 
-/* As poll, but waits for the end: `wait_ms` at most. */
-enum snapshot_state snapshot_process_wait(struct snapshot_process *process, unsigned wait_ms);
+/* As poll, but waits for the end: `wait_ns` at most, and some milliseconds more where it has to sleep. */
+enum snapshot_state snapshot_process_wait(struct snapshot_process *process, uint64_t wait_ns);
 
 /* Asks for its end without waiting for it; poll reaps it. Safe at any moment. */
 void snapshot_process_kill(struct snapshot_process *process);

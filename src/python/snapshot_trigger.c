@@ -6,12 +6,12 @@
  * CPython counts the objects that survive a middle collection (long_lived_pending). Some of them are garbage already or
  * become it: the *floating garbage*. What share that is, the last snapshots tell; before the first one, all may be. A
  * snapshot is due early enough that with what comes while it is analysed and freed, floating garbage stays within the
- * limit (CAIRN_GC_FLOATING, of the live objects). Each snapshot costs the program the pages it writes to meanwhile, so
+ * limit (a share of the live objects). Each snapshot costs the program the pages it writes to meanwhile, so
  * none is taken earlier than that; a program whose survivors live has one when CPython would have had a full collection,
  * at a quarter of the live objects.
  *
  * The limit is kept by three steps: the next snapshot is begun earlier, by what came during the last; batches get larger;
- * and while the clone runs, a program that makes garbage faster than it is found is slowed (trigger_pressure()). That
+ * and while the clone runs, a program that makes garbage faster than it is found is slowed (snapshot_window.c). That
  * goes by the share found, for a program that loads data must not be slowed.
  *
  * CPython's own full collections are held off only while snapshots do their work. They are let go, and thereby done at
@@ -20,6 +20,7 @@
 
 #include <limits.h>
 
+#include "os/os.h"
 #include "os/os_pressure.h"
 #include "python/cpython.h"
 #include "python/snapshot_private.h"
@@ -28,6 +29,9 @@ enum {
     STOCK_SHARE = 4,        /* CPython's rule: when a quarter of the live objects came anew */
     STOCK_THRESHOLD = 10,   /* its usual threshold of the oldest generation; a higher one is the program's wish */
     LEAST_SURVIVORS = 5000, /* a snapshot for fewer is not worth while */
+    LIMIT_PERCENT = 10,     /* of the live objects may float, */
+    LIMIT_PERCENT_ONE = 35, /* and with one processor, where a snapshot takes the program's own time */
+    LEAST_LIMIT = 20000,    /* objects that may always float: two or three megabytes */
     MISSES = 3,
     CLONE_PAGE_NS = 90,    /* of a resident page, before it was measured */
     STOCK_OBJECT_NS = 170, /* of an object, in a heap in good order */
@@ -36,10 +40,10 @@ enum {
 };
 
 static const double BULK = 2; /* limits: so much at once was loaded, and to slow the program would not change it */
-static const double LEAST_SHARE = 0.25;       /* of garbage, that is always reckoned with */
-static const double AIM = 0.7;                /* of the limit: what floats when all goes as the last time */
-static const double FULL = 0.75, STEP = 0.03; /* where pressure begins, and grows by one */
-static const ptrdiff_t NEVER = PTRDIFF_MAX;   /* as long_lived_total: held off */
+static const double LEAST_SHARE = 0.25;     /* of garbage, that is always reckoned with */
+static const double AIM = 0.7;              /* of the limit: what floats when all goes as the last time */
+static const double URGENT = 0.75;          /* of the limit */
+static const ptrdiff_t NEVER = PTRDIFF_MAX; /* as long_lived_total: held off */
 
 static struct {
     ptrdiff_t total;     /* the real long_lived_total */
@@ -55,7 +59,8 @@ static struct {
     unsigned misses;  /* snapshots in a row that came to nothing */
     bool poor;        /* the next full collection is CPython's */
     double page_ns;   /* of the clone, for a resident page */
-} trigger = {.garbage = 1, .page_ns = CLONE_PAGE_NS};
+    unsigned percent; /* of the live objects may float */
+} trigger = {.garbage = 1, .page_ns = CLONE_PAGE_NS, .percent = LIMIT_PERCENT};
 
 /* ---- holding off ---- */
 
@@ -113,8 +118,15 @@ static bool wants_stock(void)
     return trigger.poor || trigger.misses >= MISSES || trigger_objects() < options->minimum;
 }
 
+static unsigned percent(void)
+{
+    unsigned asked = cairn_options()->gc.floating;
+    return asked != 0 ? asked : os_processors() > 1 ? LIMIT_PERCENT : LIMIT_PERCENT_ONE;
+}
+
 void trigger_update(void)
 {
+    trigger.percent = percent();
     bool full_done = *collector.gc.long_lived_total != NEVER && *collector.gc.long_lived_pending == 0;
     if (full_done) {
         trigger.misses = 0;
@@ -148,11 +160,15 @@ void trigger_middle(void)
     trigger.seen = 0;
 }
 
+static double per_young(void)
+{
+    return trigger.measured ? trigger.per_young : collector.gc.generations[0].threshold;
+}
+
 /* Objects that wait in the middle generation, about. */
 static ptrdiff_t in_middle(void)
 {
-    double each = trigger.measured ? trigger.per_young : collector.gc.generations[0].threshold;
-    return (ptrdiff_t)(each * (double)trigger.youngs);
+    return (ptrdiff_t)(per_young() * (double)trigger.youngs);
 }
 
 /* Objects that survived since the last snapshot, those in the middle generation with them. */
@@ -167,7 +183,8 @@ static double survivors(void)
 /* Objects that may float: a share of those that lived when that was last known. */
 static double limit(void)
 {
-    return (double)(trigger.total - trigger.at_clone) * cairn_options()->gc.floating / 100;
+    double share = (double)(trigger.total - trigger.at_clone) * trigger.percent / 100;
+    return share > LEAST_LIMIT ? share : LEAST_LIMIT;
 }
 
 /* Survivors among which so much garbage is expected. */
@@ -197,17 +214,18 @@ bool trigger_due(void)
 
 bool trigger_urgent(void)
 {
-    return survivors() >= survivors_wanted() * 5 / 4 || trigger_pressure(0, 0) > 0;
+    return survivors() >= survivors_wanted() * 5 / 4 || trigger_floating(0, 0) > URGENT;
 }
 
-unsigned trigger_pressure(size_t named, size_t unknown)
+double trigger_floating(size_t named, size_t unknown)
 {
-    double allowed = limit() < LEAST_SURVIVORS ? LEAST_SURVIVORS : limit();
-    double maybe = (double)unknown < allowed * BULK ? (double)unknown : 0;
-    double floating = (double)named + trigger.garbage * (maybe + survivors());
-    double steps = (floating / allowed - FULL) / STEP;
-    unsigned most = trigger.misses == 0 ? PRESSURES - 1 : PRESSURES - 2; /* too late is too late */
-    return steps < 0 ? 0 : steps < most - 1 ? 1 + (unsigned)steps : most;
+    double maybe = (double)unknown < limit() * BULK ? (double)unknown : 0;
+    return ((double)named + trigger.garbage * (maybe + survivors())) / limit();
+}
+
+double trigger_hundredth(void)
+{
+    return limit() / 100 / (trigger.garbage * per_young());
 }
 
 /* ---- how it went ---- */

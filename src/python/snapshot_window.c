@@ -27,7 +27,11 @@ enum {
     TABLES_SHARE = 12, /* of the resident bytes may be the analysis's tables */
     TABLES_LEAST = 64 << 20,
     FAULT_BYTES = 4096,
-    OBJECT_NS = 150, /* that the analysis takes for one, before that was seen */
+    OBJECT_NS = 150,       /* that the analysis takes for one, before that was seen */
+    LEAST_WAIT_NS = 50000, /* a shorter one is left out */
+    WAIT_NS = 1000000,
+    LONG_WAIT_NS = 2500000,
+    LAST_WAIT_NS = 32000000, /* when the limit of floating garbage is there all the same */
 };
 
 struct window window;
@@ -87,7 +91,7 @@ static void opened(size_t resident, uint64_t now_ns)
 {
     window.state = WINDOW_ANALYSING;
     window.pid = getpid();
-    window.opened_ns = now_ns;
+    window.opened_ns = window.ticked_ns = now_ns;
     window.permanent_last = gc_head_prev(collector.gc.permanent);
     window.faults = os_page_faults();
     note_rate(window.faults, now_ns);
@@ -221,35 +225,57 @@ static void take_in(enum snapshot_state state)
     }
 }
 
+/* Nanoseconds that the analysis will still take: what is expected, and once that is over, a little each time. */
+static double left_ns(void)
+{
+    double expected = (double)window.expected_ns, done = (double)(os_clock_ns() - window.opened_ns);
+    return done < expected * 7 / 8 ? expected - done : expected / 8;
+}
+
 /* A program that writes to so many pages that the limit would be passed before the analysis ends is slowed a little at
  * each tick, and more after each that was given up all the same: it has cost as much as one that is not. */
-static unsigned wait_for_copies(uint64_t copied)
+static uint64_t wait_for_copies(uint64_t copied)
 {
     static const double begin = 0.3; /* of the limit */
     double share = (double)copied / (double)(window.copies_most + 1);
-    double done = (double)(os_clock_ns() - window.opened_ns) / (double)window.expected_ns;
-    return share > begin && share > done ? 1u << trigger_misses() : 0;
+    bool ahead = share > begin && share > 1 - left_ns() / (double)window.expected_ns;
+    return ahead ? (uint64_t)WAIT_NS << trigger_misses() : 0;
 }
 
-/* And one that makes garbage faster than it can be found. */
-static unsigned wait_for_garbage(void)
+/* And one that makes garbage faster than it is found is slowed from the start, by as much at each tick as makes the
+ * garbage last until the analysis ends: many short waits do the program less harm than one long one. */
+static uint64_t wait_for_garbage(void)
 {
-    static const unsigned wait_ms[PRESSURES] = {0, 1, 1, 2, 2, 3, 3, 4, 4, 32};
-    return wait_ms[trigger_pressure(0, trigger_at_clone())];
+    static const double aim = 0.95; /* of the limit */
+    double floating = trigger_floating(0, trigger_at_clone());
+    if (floating >= 1) {
+        return trigger_misses() == 0 ? LAST_WAIT_NS : LONG_WAIT_NS; /* too late is too late */
+    }
+    double ticks = (aim - floating) * 100 * trigger_hundredth();
+    double wait = ticks < 1 ? LONG_WAIT_NS : left_ns() / ticks - window.between_ns;
+    return wait < 0 ? 0 : wait < LONG_WAIT_NS ? (uint64_t)wait : LONG_WAIT_NS;
 }
 
-static void slow_down(unsigned wait_ms)
+static void slow_down(uint64_t wait_ns)
 {
-    if (wait_ms > 0) {
+    if (wait_ns >= LEAST_WAIT_NS) {
         struct pause pause = {.cause = PAUSE_WAIT, .begun_ns = os_clock_ns()};
-        take_in(snapshot_process_wait(&window.process, wait_ms));
+        take_in(snapshot_process_wait(&window.process, wait_ns));
         pause.ended_ns = os_clock_ns();
         pauses_note(&pause);
     }
 }
 
+/* How fast the program goes from tick to tick when it is not slowed. */
+static void note_tick(void)
+{
+    double now = (double)(os_clock_ns() - window.ticked_ns);
+    window.between_ns = window.between_ns > 0 ? (7 * window.between_ns + now) / 8 : now;
+}
+
 static void watch(void)
 {
+    note_tick();
     take_in(snapshot_process_poll(&window.process));
     if (window.state != WINDOW_ANALYSING) {
         return;
@@ -259,8 +285,9 @@ static void watch(void)
         note_copies();
         miss(&collector.figures.abandoned_copying);
     } else {
-        unsigned of_copies = wait_for_copies(copied), of_garbage = wait_for_garbage();
+        uint64_t of_copies = wait_for_copies(copied), of_garbage = wait_for_garbage();
         slow_down(of_copies > of_garbage ? of_copies : of_garbage);
+        window.ticked_ns = os_clock_ns();
     }
 }
 
@@ -293,13 +320,14 @@ static void finish(bool all)
 
 static void free_some(void)
 {
+    static const double HURRY = 0.75; /* of the limit */
     if (frozen_meanwhile()) {
         window_abandon();
         return;
     }
     size_t left = window.process.result->candidates - window.next;
     if (left > 0) {
-        (void)batch_apply(trigger_pressure(left, 0) > 0 ? 2 * BATCH_NS : BATCH_NS);
+        (void)batch_apply(trigger_floating(left, 0) > HURRY ? 2 * BATCH_NS : BATCH_NS);
     } else if (batch_untrack(false)) {
         finish(false);
     }
@@ -321,9 +349,9 @@ void window_tick(void)
 
 void window_finish(void)
 {
-    enum { WAIT_MS = 1000 };
+    enum { WAIT = 1000000000 };
     while (window.state == WINDOW_ANALYSING) {
-        take_in(snapshot_process_wait(&window.process, WAIT_MS));
+        take_in(snapshot_process_wait(&window.process, WAIT));
     }
     if (window.state == WINDOW_FREEING) {
         finish(true);

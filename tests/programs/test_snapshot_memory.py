@@ -34,6 +34,15 @@ def test_floating_garbage(programs, pattern, live, families):
     assert most <= LIMIT * live + young, (live, most, young, full)
 
 
+def test_one_processor(programs):
+    """There a snapshot takes the program's own time: about as much may float as on stock, and fewer are taken."""
+    processor = min(os.sched_getaffinity(0))
+    outcome = programs.cairn(["taskset", "-c", processor, DEBIAN, MEMORY, "aging", 200_000, 50_000], options=SNAPSHOT)
+    assert (outcome.code, outcome.err) == (0, "")
+    live, most, young, _ = map(int, outcome.out.splitlines()[0].split())
+    assert LIMIT * live + young < most <= 0.35 * live + young, (live, most, young)
+
+
 @each_other_python
 def test_floating_garbage_on_other_versions(programs, python):
     live, most, young, full = floating(programs, python, SNAPSHOT, "aging", 150_000, 20_000)

@@ -21,6 +21,7 @@
 enum { HUGE_PAGE = 2 << 20, COUNT = 24, WORDS = COUNT * HUGE_PAGE / (int)sizeof(uint64_t) };
 
 static char *memory;
+static char *spare;
 static char *piece[COUNT];
 
 static uint64_t word_of(size_t i)
@@ -28,13 +29,20 @@ static uint64_t word_of(size_t i)
     return i * UINT64_C(0x9e3779b97f4a7c15);
 }
 
+static char *reserved(size_t size, bool huge)
+{
+    char *base = os->reserve(size, HUGE_PAGE);
+    assert_non_null(base);
+    assert_true(os->commit(base, size));
+    os->advise_huge(base, size, huge);
+    return base;
+}
+
 /* COUNT pieces side by side, in small pages, all of them in memory. */
 static void make(void)
 {
-    memory = os->reserve(COUNT * HUGE_PAGE, HUGE_PAGE);
-    assert_non_null(memory);
-    assert_true(os->commit(memory, COUNT * HUGE_PAGE));
-    os->advise_huge(memory, COUNT * HUGE_PAGE, false);
+    memory = reserved(COUNT * HUGE_PAGE, false);
+    spare = spare == NULL ? reserved(HUGE_PAGE, true) : spare;
     for (size_t i = 0; i < WORDS; i++) {
         ((uint64_t *)memory)[i] = word_of(i);
     }
@@ -75,7 +83,7 @@ static void contents_stay_while_the_program_writes(void **state)
     make();
     assert_int_equal(huge_bytes(), 0);
     errno = 4711;
-    assert_int_equal(os_huge_join(piece, COUNT, HUGE_PAGE, &joiner), 0);
+    assert_int_equal(os_huge_join(piece, COUNT, HUGE_PAGE, spare, &joiner), 0);
     size_t turns = 0;
     while (os_helper_poll(joiner) == OS_HELPER_RUNS) {
         for (size_t i = turns % 97; i < WORDS; i += 97) {
@@ -89,6 +97,7 @@ static void contents_stay_while_the_program_writes(void **state)
         assert_int_equal(((uint64_t *)memory)[i], word_of(i) + times);
     }
     assert_true(huge_bytes() >= COUNT / 2 * HUGE_PAGE);
+    assert_int_equal(os->resident(spare, HUGE_PAGE), 0);
     os->release(memory, COUNT * HUGE_PAGE);
 }
 
@@ -100,7 +109,7 @@ static void what_is_not_in_memory_stays_away(void **state)
     size_t page = os_page_size();
     os->purge(piece[0] + 7 * page, page);
     os->release(memory + (COUNT - 1) * HUGE_PAGE, HUGE_PAGE);
-    assert_int_equal(os_huge_join(piece, COUNT, HUGE_PAGE, &joiner), 0);
+    assert_int_equal(os_huge_join(piece, COUNT, HUGE_PAGE, spare, &joiner), 0);
     end(joiner);
     assert_int_equal(os->resident(piece[0], HUGE_PAGE), HUGE_PAGE - page);
     assert_true(huge_bytes() >= HUGE_PAGE && huge_bytes() <= (COUNT - 2) * HUGE_PAGE);
@@ -112,7 +121,7 @@ static void nobody_notices(void **state)
     (void)state;
     int32_t joiner;
     make();
-    assert_int_equal(os_huge_join(piece, COUNT, HUGE_PAGE, &joiner), 0);
+    assert_int_equal(os_huge_join(piece, COUNT, HUGE_PAGE, spare, &joiner), 0);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
     assert_int_equal(errno, ECHILD);
     os_helper_kill(joiner);
@@ -130,7 +139,7 @@ static void no_descriptor_stays_open(void **state)
     char byte;
     make();
     assert_int_equal(pipe(ends), 0);
-    assert_int_equal(os_huge_join(piece, COUNT, HUGE_PAGE, &joiner), 0);
+    assert_int_equal(os_huge_join(piece, COUNT, HUGE_PAGE, spare, &joiner), 0);
     (void)close(ends[1]);
     assert_int_equal(read(ends[0], &byte, 1), 0);
     (void)close(ends[0]);
@@ -143,7 +152,8 @@ static bool system_joins(void)
 {
     int32_t joiner = 0;
     make();
-    bool started = os_huge_join(piece, COUNT, HUGE_PAGE, &joiner) == 0 && os_helper_wait(joiner) == OS_HELPER_ENDED;
+    bool started = os_huge_join(piece, COUNT, HUGE_PAGE, spare, &joiner) == 0 &&
+                   os_helper_wait(joiner) == OS_HELPER_ENDED;
     bool joined = started && huge_bytes() > 0;
     os->release(memory, COUNT * HUGE_PAGE);
     return joined;

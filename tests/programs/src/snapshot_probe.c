@@ -101,7 +101,7 @@ static PyObject *analyse(PyObject *module, PyObject *arguments)
         errno = error;
         return PyErr_SetFromErrno(PyExc_OSError);
     }
-    enum snapshot_state state = snapshot_process_wait(&process, limit_ms + 1000);
+    enum snapshot_state state = snapshot_process_wait(&process, (limit_ms + 1000) * UINT64_C(1000000));
     PyObject *result = state == SNAPSHOT_ENDED ? told(process.result) : (Py_INCREF(Py_None), Py_None);
     snapshot_process_close(&process);
     return result;
