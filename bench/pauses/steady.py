@@ -2,8 +2,8 @@
 # Copyright (c) 2026 The Cairn authors
 """steady.py OBJECTS REQUESTS: a service's process without the service. OBJECTS tracked objects stay; each request makes
 a session of objects that refer to each other in circles, which lives for 20,000 requests and is old garbage then; it
-also reads and writes some of what stays and does a little work. Prints figures of the requests as JSON: a stop of the
-process is a long request."""
+also reads and writes some of what stays and does a little work. Prints figures of the requests as JSON (a stop of the
+process is a long request), and the longest collection between its callbacks."""
 
 import collections
 import gc
@@ -30,6 +30,21 @@ def build(objects):
     return records
 
 
+class Stops:
+    """The longest collection from now on, in ns."""
+
+    def __init__(self):
+        self.begun = self.longest = 0
+        gc.callbacks.append(self.told)
+
+    def told(self, phase, _info):
+        now = time.perf_counter_ns()
+        if phase == "start":
+            self.begun = now
+        else:
+            self.longest = max(self.longest, now - self.begun)
+
+
 def main():
     objects, requests = int(sys.argv[1]), int(sys.argv[2])
     random.seed(1)
@@ -42,6 +57,7 @@ def main():
     full = gc.get_stats()[2]["collections"]
     took = []
     check = 0
+    stops = Stops()
     began = time.perf_counter()
     for number in range(requests):
         start = time.perf_counter_ns()
@@ -53,9 +69,10 @@ def main():
         answer = json.loads(json.dumps([record, cold["values"], DOCUMENT]))
         check += len(answer) + answer[1][0]
         took.append(time.perf_counter_ns() - start)
-    seconds = time.perf_counter() - began
+    ended = time.perf_counter()
     took.sort()
-    print(json.dumps({"seconds": seconds, "longest": took[-1] / 1e6, "p999": took[-1 - requests // 1000] / 1e6,
+    print(json.dumps({"seconds": ended - began, "begin": began, "end": ended, "stop": stops.longest / 1e6,
+                      "longest": took[-1] / 1e6, "p999": took[-1 - requests // 1000] / 1e6,
                       "median": took[requests // 2] / 1e6, "full": gc.get_stats()[2]["collections"] - full,
                       "answer": check}))
 
