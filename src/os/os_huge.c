@@ -33,7 +33,7 @@ enum {
     STACK_BYTES = 16384,
     PAGES_MOST = 4096,
     /* While a piece is copied, the program's page faults wait. With this between them, most find nothing to wait for. */
-    REST_NS = 1000000,
+    REST_NS = 300000,
     COPIED_NS = 100000, /* a piece that takes less was huge already */
 };
 

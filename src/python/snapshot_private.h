@@ -151,6 +151,8 @@ struct window {
     } before;
     uint64_t faults;           /* of the process, when the window was opened */
     uint64_t copies_most;      /* that a snapshot may cost */
+    uint64_t copies_seen;      /* at the last tick */
+    double copies_tick;        /* by and by, from one to the next */
     uint64_t expected_ns;      /* that the analysis will take, and */
     double object_ns;          /* took for an object the last time, until it was seen; 0: not known */
     uint64_t ticked_ns;        /* the end of the last tick */

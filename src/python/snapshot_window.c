@@ -29,7 +29,7 @@ enum {
     FAULT_BYTES = 4096,
     OBJECT_NS = 150,       /* that the analysis takes for one, before that was seen */
     LEAST_WAIT_NS = 50000, /* a shorter one is left out */
-    WAIT_NS = 1000000,
+    WAIT_NS = 1500000,
     LONG_WAIT_NS = 2500000,
     LAST_WAIT_NS = 32000000, /* when the limit of floating garbage is there all the same */
 };
@@ -99,6 +99,7 @@ static void opened(size_t resident, uint64_t now_ns)
                                     1.3) +
                          1;
     window.copies_most = resident / FAULT_BYTES / 100 * cairn_options()->gc.copied;
+    window.copies_seen = 0;
     window.next = window.next_untrack = 0;
     window.collected = window.uncollectable = 0;
     collector.figures.snapshots++;
@@ -232,18 +233,27 @@ static double left_ns(void)
     return done < expected * 7 / 8 ? expected - done : expected / 8;
 }
 
-/* A program that writes to so many pages that the limit would be passed before the analysis ends is slowed a little at
- * each tick, and more after each that was given up all the same: it has cost as much as one that is not. */
-static uint64_t wait_for_copies(uint64_t copied)
+/* The wait at each tick that makes so many ticks last until the analysis ends, `most_ns` at most: many short waits do the
+ * program less harm than one long one. */
+static uint64_t spread(double ticks, uint64_t most_ns)
 {
-    static const double begin = 0.3; /* of the limit */
-    double share = (double)copied / (double)(window.copies_most + 1);
-    bool ahead = share > begin && share > 1 - left_ns() / (double)window.expected_ns;
-    return ahead ? (uint64_t)WAIT_NS << trigger_misses() : 0;
+    double wait = ticks < 1 ? (double)most_ns : left_ns() / ticks - window.between_ns;
+    return wait < 0 ? 0 : wait < (double)most_ns ? (uint64_t)wait : most_ns;
 }
 
-/* And one that makes garbage faster than it is found is slowed from the start, by as much at each tick as makes the
- * garbage last until the analysis ends: many short waits do the program less harm than one long one. */
+/* A program that writes to so many pages that the limit would be passed before the analysis ends is slowed: a snapshot
+ * that is given up has cost as much as one that is not. The more pages are copied, the fewer there are to copy, so they
+ * will come slower than now. */
+static uint64_t wait_for_copies(uint64_t copied)
+{
+    static const double begin = 0.2, near = 0.6, aim = 0.95; /* of the limit */
+    static const double slower = 0.7;
+    double most = (double)window.copies_most, left = most * aim - (double)copied;
+    uint64_t most_ns = (double)copied < most * near ? WAIT_NS : LONG_WAIT_NS;
+    return (double)copied < most * begin ? 0 : spread(left / (window.copies_tick * slower + 1), most_ns);
+}
+
+/* And so is one that makes garbage faster than it is found. */
 static uint64_t wait_for_garbage(void)
 {
     static const double aim = 0.95; /* of the limit */
@@ -251,9 +261,7 @@ static uint64_t wait_for_garbage(void)
     if (floating >= 1) {
         return trigger_misses() == 0 ? LAST_WAIT_NS : LONG_WAIT_NS; /* too late is too late */
     }
-    double ticks = (aim - floating) * 100 * trigger_hundredth();
-    double wait = ticks < 1 ? LONG_WAIT_NS : left_ns() / ticks - window.between_ns;
-    return wait < 0 ? 0 : wait < LONG_WAIT_NS ? (uint64_t)wait : LONG_WAIT_NS;
+    return spread((aim - floating) * 100 * trigger_hundredth(), LONG_WAIT_NS);
 }
 
 static void slow_down(uint64_t wait_ns)
@@ -266,21 +274,27 @@ static void slow_down(uint64_t wait_ns)
     }
 }
 
-/* How fast the program goes from tick to tick when it is not slowed. */
-static void note_tick(void)
+static double faded(double before, double now)
 {
-    double now = (double)(os_clock_ns() - window.ticked_ns);
-    window.between_ns = window.between_ns > 0 ? (7 * window.between_ns + now) / 8 : now;
+    return before > 0 ? (7 * before + now) / 8 : now;
+}
+
+/* What the program does from tick to tick when it is not slowed. */
+static void note_tick(uint64_t copied)
+{
+    window.between_ns = faded(window.between_ns, (double)(os_clock_ns() - window.ticked_ns));
+    window.copies_tick = faded(window.copies_tick, (double)copied - (double)window.copies_seen);
+    window.copies_seen = copied;
 }
 
 static void watch(void)
 {
-    note_tick();
     take_in(snapshot_process_poll(&window.process));
     if (window.state != WINDOW_ANALYSING) {
         return;
     }
     uint64_t copied = copies();
+    note_tick(copied);
     if (copied > window.copies_most) {
         note_copies();
         miss(&collector.figures.abandoned_copying);
