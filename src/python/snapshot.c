@@ -469,9 +469,7 @@ void snapshot_alone(void)
 void snapshot_leave(void)
 {
     pages_leave();
-    if (window.state != WINDOW_CLOSED && window.pid == getpid()) {
-        window_close();
-    }
+    window_leave();
 }
 
 bool snapshot_unreaped(void)

@@ -79,8 +79,9 @@ void snapshot_idle(void);
  */
 void snapshot_alone(void);
 
-/* The process is about to become another program: ends a window so that nothing is left behind. Does nothing in a child
- * of vfork. Without or with the GIL. [any] */
+/* The process is about to become another program: ends what runs beside it, so that nothing is left behind. Does nothing
+ * in a child of vfork. If it stays what it is, a snapshot that was under way is abandoned at the next tick. Without or
+ * with the GIL. [any] */
 void snapshot_leave(void);
 
 #endif

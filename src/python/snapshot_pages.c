@@ -12,6 +12,7 @@
  * given back to the system, and something else may lie there: memory in full use either way, or it is not joined. */
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "heap/huge_pages.h"
@@ -28,7 +29,7 @@ static struct {
     char **pieces; /* NULL before the first round */
     size_t count;
     char *spare;             /* the joiner's */
-    _Atomic(int32_t) joiner; /* 0: none that was not reaped. Written with the GIL, read without: a hint then */
+    _Atomic(int32_t) joiner; /* 0: none that was not reaped. A hint without the GIL, under which it is started */
     pid_t pid;               /* of the process that started it */
     bool impossible;
 } joining;
@@ -107,15 +108,29 @@ void pages_join(void)
     joining.joiner = error == 0 ? joiner : 0;
 }
 
+/* That one has ended. The next may have been started by another thread. */
+static void note_end(int32_t joiner)
+{
+    (void)atomic_compare_exchange_strong(&joining.joiner, &joiner, 0);
+}
+
+/* The joiner that runs, 0 if there is none. Nothing is written in a child of vfork. */
+static int32_t running(void)
+{
+    int32_t joiner = joining.joiner;
+    if (joiner == 0 || joining.pid != getpid()) {
+        return 0;
+    }
+    if (os_helper_poll(joiner) != OS_HELPER_RUNS) {
+        note_end(joiner);
+        return 0;
+    }
+    return joiner;
+}
+
 bool pages_joining(void)
 {
-    if (joining.joiner == 0 || joining.pid != getpid()) {
-        return false; /* nothing is written here: this may be a child of vfork */
-    }
-    if (os_helper_poll(joining.joiner) != OS_HELPER_RUNS) {
-        joining.joiner = 0;
-    }
-    return joining.joiner != 0;
+    return running() != 0;
 }
 
 bool pages_unreaped(void)
@@ -131,17 +146,19 @@ bool pages_ended(void)
 
 void pages_stop(void)
 {
-    if (pages_joining()) {
-        os_helper_kill(joining.joiner);
+    int32_t joiner = running();
+    if (joiner != 0) {
+        os_helper_kill(joiner);
     }
 }
 
 void pages_leave(void)
 {
-    if (pages_joining()) {
-        os_helper_kill(joining.joiner);
-        (void)os_helper_wait(joining.joiner);
-        joining.joiner = 0;
+    int32_t joiner = running();
+    if (joiner != 0) {
+        os_helper_kill(joiner);
+        (void)os_helper_wait(joiner);
+        note_end(joiner);
     }
 }
 

@@ -11,11 +11,13 @@
  *   snapshot_pages.c     huge pages, so that the clone is short
  *
  * Everything here needs the GIL. Code of the program (finalizers, callbacks) runs inside batch_apply() and
- * program_told(), and may close the window or turn the mode off: who calls them looks at the window again afterwards. */
+ * program_told(), and may close the window or turn the mode off: who calls them looks at the window again afterwards.
+ * [any] marks what needs no GIL. */
 
 #ifndef CAIRN_PYTHON_SNAPSHOT_PRIVATE_H
 #define CAIRN_PYTHON_SNAPSHOT_PRIVATE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -159,6 +161,7 @@ struct window {
     double between_ns;         /* ticks, by and by, what the program needs from one to the next */
     size_t next, next_untrack; /* entries done */
     ptrdiff_t collected, uncollectable;
+    atomic_bool left; /* the clone was ended for an exec */
 };
 extern struct window window;
 
@@ -177,6 +180,10 @@ void window_close(void);
 /* Closes it because the program did something that a snapshot does not outlive, without waiting for the clone's end. */
 void window_abandon(void);
 
+/* Ends the clone, and waits for its end. The window is closed by ticks, for whoever holds the GIL may be using it. [any]
+ */
+void window_leave(void);
+
 /* ---- snapshot_pages.c ---- */
 
 /* Begins to join the pages of Python's heap to huge ones, beside the program; no clone runs. Nothing if that is under
@@ -190,7 +197,7 @@ bool pages_joining(void);
  * at. */
 void pages_stop(void);
 
-/* Ends it, and waits for its end. */
+/* Ends it, and waits for its end. [any] */
 void pages_leave(void);
 
 /* In a forked child: it is the parent's. */

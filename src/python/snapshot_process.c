@@ -161,6 +161,15 @@ void snapshot_process_kill(struct snapshot_process *process)
     }
 }
 
+void snapshot_process_leave(void)
+{
+    int32_t pid = atomic_exchange_explicit(&unreaped, 0, memory_order_relaxed);
+    if (pid != 0) {
+        os_helper_kill(pid);
+        (void)os_helper_wait(pid);
+    }
+}
+
 void snapshot_process_close(struct snapshot_process *process)
 {
     if (runs(process)) {

@@ -56,6 +56,9 @@ enum snapshot_state snapshot_process_wait(struct snapshot_process *process, uint
 /* Asks for its end without waiting for it; poll reaps it. Safe at any moment. */
 void snapshot_process_kill(struct snapshot_process *process);
 
+/* Ends the process, and waits for its end; poll finds out. Without or with the GIL. [any] */
+void snapshot_process_leave(void);
+
 /* Ends it if it runs (which takes as long as the system needs to take down its memory), gives all back, zeroes the
  * struct. Idempotent. */
 void snapshot_process_close(struct snapshot_process *process);

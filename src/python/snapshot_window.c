@@ -102,6 +102,7 @@ static void opened(size_t resident, uint64_t now_ns)
     window.copies_seen = 0;
     window.next = window.next_untrack = 0;
     window.collected = window.uncollectable = 0;
+    atomic_store(&window.left, false);
     collector.figures.snapshots++;
 }
 
@@ -167,6 +168,14 @@ void window_abandon(void)
     }
 }
 
+void window_leave(void)
+{
+    if (snapshot_process_unreaped() && window.pid == getpid()) {
+        atomic_store(&window.left, true);
+        snapshot_process_leave();
+    }
+}
+
 /* The snapshot came to nothing. */
 static void miss(uint64_t *counter)
 {
@@ -214,14 +223,18 @@ static void note_result(void)
 
 static void take_in(enum snapshot_state state)
 {
+    if (state == SNAPSHOT_RUNNING) {
+        return;
+    }
+    note_copies();
     if (state == SNAPSHOT_ENDED) {
-        note_copies();
         note_result();
         trigger_found();
         window.state = WINDOW_FREEING;
         pages_join();
-    } else if (state != SNAPSHOT_RUNNING) {
-        note_copies();
+    } else if (atomic_load(&window.left)) {
+        window_abandon();
+    } else {
         miss(&collector.figures.abandoned_failed);
     }
 }

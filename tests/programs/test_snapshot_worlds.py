@@ -104,6 +104,8 @@ SCENARIOS = {
     "child_of_ones_own": (str([(True, code) for code in range(6)]), 1),
     "ends_of_pipes": ("0", 3),
     "forks": ("([(0, 2560), (1, 9), (2, 3072)], True)", 1),
+    "failed_executions": ("True", 30),
+    "failed_executions_beside": ("{-1}", 10),
     "subprocesses": ("([\"('spawned', 768)\", '(0, 100000)', '(1, 100000)', '(2, 100000)', '(3, 100000)', "
                      "'(4, 100000)'], True)", 1),
     "asynchronous_subprocesses": (f"({[*range(5)] * 4}, True)", 1),

@@ -9,16 +9,18 @@ last line on stderr, "full collections: N", is for the test to know that some we
 import os
 
 
-def children(state=None):
-    """Ids of this process's children, those in one state if it is named. The collector's is one while it runs."""
+def children(state=None, name=None):
+    """Ids of this process's children, those in one state or of one name if that is given. The collector's are among
+    them: cairn-helper, which analyses, and cairn-joiner."""
     found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{entry}/stat", "rb") as file:
-                fields = file.read().rsplit(b")", 1)[1].split()
+                front, rest = file.read().rsplit(b")", 1)
         except OSError:
             continue
-        if int(fields[1]) == os.getpid() and (state is None or fields[0] == state):
+        fields = rest.split()
+        if int(fields[1]) == os.getpid() and state in (None, fields[0]) and name in (None, front.split(b"(", 1)[1]):
             found.append(int(entry))
     return found
 
@@ -210,6 +212,45 @@ def executions(traffic):
         pass
     os.environ.update(EXECUTIONS_LEFT=str(left - 1), ZOMBIES=str(zombies))
     become(os.environ.get("HOW", "execv"), [sys.executable, *sys.argv])
+
+
+def failed_executions(traffic):
+    """exec that fails ends the snapshot under way, and that is all: the next one comes soon, for what survived before
+    the one given up has still to be looked at."""
+    waited = []
+    for _ in range(30):
+        sessions = 0
+        while not children(name=b"cairn-helper") and sessions < 15000:
+            traffic.run(20)
+            sessions += 20
+        if sessions < 15000:
+            waited.append(sessions)
+        try:
+            os.execv("/nonexistent/program", ["program"])
+        except FileNotFoundError:
+            pass
+    print("sessions between snapshots:", waited, file=sys.stderr)
+    return max(waited[1:], default=0) < 2000
+
+
+def failed_executions_beside(traffic):
+    """exec that fails in one thread, without the GIL, while another is at work on what the snapshot found."""
+    done, failed = threading.Event(), []
+
+    def execute():
+        arguments = (ctypes.c_char_p * 2)(b"program", None)
+        execv = ctypes.CDLL(None).execv
+        while not done.is_set():
+            failed.append(execv(b"/nonexistent/program", arguments))
+            time.sleep(random.random() / 500)
+
+    thread = threading.Thread(target=execute)
+    thread.start()
+    for _ in traffic.steps(3, full=10):
+        pass
+    done.set()
+    thread.join()
+    return set(failed)
 
 
 def become(how, words):
