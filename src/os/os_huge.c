@@ -3,10 +3,9 @@
 
 /* os_huge.c: see os_huge.h; Linux 6.1 and later, x86-64 and arm64.
  *
- * State: what the one joiner works on, its stack, and whether it found that the system cannot join pages. The joiner
- * shares this process's memory, its thread-local data too: errno is somebody else's. So it makes system calls by itself
- * and calls nothing. What concerns memory as a whole (the order in which processes are killed, core files) would concern
- * the program, too, and is left alone. */
+ * State: what the one joiner works on, and its stack. The joiner shares this process's memory, its thread-local data
+ * too: errno is somebody else's. So it makes system calls by itself and calls nothing. What concerns memory as a whole
+ * (the order in which processes are killed, core files) would concern the program, too, and is left alone. */
 
 #include "os/os_huge.h"
 
@@ -14,7 +13,6 @@
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -42,7 +40,6 @@ static struct {
     size_t count, size;
     volatile char *spare;
     long program; /* its process id */
-    atomic_bool impossible;
     unsigned char resident[PAGES_MOST];
     _Alignas(64) char stack[STACK_BYTES];
 } joiner;
@@ -94,8 +91,8 @@ ALONE static void warm_up(void)
     (void)call(SYS_madvise, (long)joiner.spare, (long)joiner.size, MADV_DONTNEED);
 }
 
-/* True if that is impossible anywhere. */
-ALONE static bool join(char *piece)
+/* The system may refuse, for what lies there now, or for lack of memory. */
+ALONE static void join(char *piece)
 {
     struct timespec before = {0}, after = {0}, rest = {0, REST_NS};
     (void)call(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&before, 0);
@@ -105,7 +102,6 @@ ALONE static bool join(char *piece)
         (void)call(SYS_nanosleep, (long)&rest, 0, 0);
         warm_up();
     }
-    return result == -EINVAL;
 }
 
 ALONE static int join_all(void *argument)
@@ -119,9 +115,8 @@ ALONE static int join_all(void *argument)
     warm_up();
     for (size_t i = 0; i < joiner.count && call(SYS_getppid, 0, 0, 0) == joiner.program; i++) {
         char *piece = joiner.pieces[i];
-        if (in_memory(piece, pages) && join(piece)) {
-            atomic_store_explicit(&joiner.impossible, true, memory_order_relaxed);
-            break;
+        if (in_memory(piece, pages)) {
+            join(piece);
         }
     }
     return 0;
@@ -129,10 +124,19 @@ ALONE static int join_all(void *argument)
 
 /* ---- in the program ---- */
 
+/* Asked about no memory at all, the system refuses only what it does not know. */
+static bool is_known(int advice)
+{
+    int saved = errno;
+    bool known = madvise(NULL, 0, advice) == 0;
+    errno = saved;
+    return known;
+}
+
 int os_huge_join(char *const *pieces, size_t count, size_t size, char *spare, int32_t *pid)
 {
     size_t page = os_page_size();
-    if (size / page > PAGES_MOST || atomic_load_explicit(&joiner.impossible, memory_order_relaxed)) {
+    if (size / page > PAGES_MOST || !is_known(MADV_COLLAPSE)) {
         return ENOTSUP;
     }
     joiner.pieces = pieces;

@@ -16,8 +16,8 @@
 
 /* Starts a joiner, which joins the small pages of each piece to a huge page and then ends. A piece begins at a multiple
  * of `size`, the size of a huge page, and is as long. Contents and addresses stay. A piece of which a page is not in
- * memory is left alone, since what was purged would come back; so is one that is no memory any more. One that is huge
- * already costs next to nothing, any other about as much as copying it.
+ * memory is left alone, since what was purged would come back; so is one that is no memory any more, or may have no huge
+ * pages. One that is huge already costs next to nothing, any other about as much as copying it.
  *
  * `spare` is a piece of memory that nobody uses, advised to have a huge page: where the joiner has one found before it
  * needs it. It takes memory only while that is done.

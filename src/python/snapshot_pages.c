@@ -66,7 +66,7 @@ static void note_all(void)
 /* With one processor the joiner would take the program's time, and more of it than it saves. */
 static bool worth_while(void)
 {
-    return !joining.impossible && os_processors() > 1;
+    return !joining.impossible && python_heap()->huge_pages != CAIRN_HUGE_NEVER && os_processors() > 1;
 }
 
 /* Memory of its own, or NULL. */

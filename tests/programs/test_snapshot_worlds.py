@@ -26,6 +26,8 @@ ON_STOCK = os.environ.get("CAIRN_TEST_STOCK") == "1"
 # As a user has it, for a small heap: helpers run beside the program.
 USUAL = {"gc": "snapshot", "gc_minimum": 1000}
 TOKEN = "CAIRN_TEST_TOKEN"
+KERNEL = tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2])
+needs_joiner = pytest.mark.skipif(ON_STOCK or os.cpu_count() == 1 or KERNEL < (6, 1), reason="no pages are joined here")
 
 
 class World:
@@ -64,6 +66,10 @@ class World:
     def snapshots(self):
         """Snapshots begun in the last run's process."""
         return 1000 if ON_STOCK else snapshots_of(self.figures)["snapshots"]
+
+    def finished(self):
+        """Those that came to their end."""
+        return 1000 if ON_STOCK else snapshots_of(self.figures)["finished"]
 
     def left(self, seconds):
         """Processes of this world still there after so many seconds."""
@@ -242,12 +248,52 @@ def said_once(said, *words):
 
 @pytest.mark.parametrize("error", [errno.EPERM, errno.ENOSYS, errno.EAGAIN])
 def test_clone_is_forbidden(world, build, error):
-    front = [build("../snapshot/no_clone.c", output="no_clone"), error]
+    front = [build("../snapshot/no_clone.c", output="no_clone"), "any", error]
     out, said, made = world.run("plainly", front=front)
     assert out == "plainly done True\n"
     assert made >= 1
     if not ON_STOCK:
         said_once(said)
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.EAGAIN])
+def test_only_the_joiner_is_forbidden(world, build, error):
+    """Snapshots are taken without it, and nothing is said."""
+    front = [build("../snapshot/no_clone.c", output="no_clone"), "sharing", error]
+    out, said, _ = world.run("joiners", 200_000, front=front)
+    assert (out, said) == ("joiners 0 True\n", [])
+    assert world.finished() >= 2
+
+
+def test_no_joiner_without_huge_pages(world):
+    out, said, _ = world.run("joiners", 200_000, options=USUAL | {"huge": "never"})
+    assert (out, said) == ("joiners 0 True\n", [])
+    assert world.finished() >= 2
+
+
+@needs_joiner
+def test_there_is_a_joiner(world):
+    """What the tests around this one are about does happen."""
+    out, _, _ = world.run("joiners", 200_000)
+    assert int(out.split()[1]) >= 1
+
+
+@needs_joiner
+@pytest.mark.parametrize("deed", ["fork", "vfork", "execute", "execute_in_vain", "exit", "end"])
+def test_what_a_program_does_while_pages_are_joined(world, deed):
+    """What it does then ends well, and nothing is left."""
+    out, said, _ = world.run("while_joining", 300_000, env={"DEED": deed})
+    printed = {"execute": "executions 0 True\n", "exit": "leaves\n"}
+    assert (out, said) == (printed.get(deed, f"while_joining {deed} True\n"), [])
+
+
+@needs_joiner
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+def test_the_joiner_ends_with_its_program(world, end):
+    process = world.start("while_joining", 300_000, env={"DEED": str(int(end))})
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == -end, err
+    assert world.left(5) == []
 
 
 def open_folder_with_preload():

@@ -116,6 +116,23 @@ static void what_is_not_in_memory_stays_away(void **state)
     os->release(memory, (COUNT - 1) * HUGE_PAGE);
 }
 
+/* What the system refuses for a piece that is something else by now does not hold for the others, nor for ever. */
+static void a_piece_of_something_else_is_passed_over(void **state)
+{
+    (void)state;
+    int32_t joiner;
+    make();
+    int fixed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE | MAP_FIXED;
+    assert_ptr_equal(mmap(piece[0], HUGE_PAGE, PROT_READ | PROT_WRITE, fixed, -1, 0), piece[0]);
+    assert_int_equal(madvise(piece[0], HUGE_PAGE, MADV_NOHUGEPAGE), 0);
+    for (int turn = 0; turn < 2; turn++) {
+        assert_int_equal(os_huge_join(piece, COUNT, HUGE_PAGE, spare, &joiner), 0);
+        end(joiner);
+    }
+    assert_true(huge_bytes() >= COUNT / 2 * HUGE_PAGE);
+    os->release(memory, COUNT * HUGE_PAGE);
+}
+
 static void nobody_notices(void **state)
 {
     (void)state;
@@ -164,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(contents_stay_while_the_program_writes),
         cmocka_unit_test(what_is_not_in_memory_stays_away),
+        cmocka_unit_test(a_piece_of_something_else_is_passed_over),
         cmocka_unit_test(nobody_notices),
         cmocka_unit_test(no_descriptor_stays_open),
     };

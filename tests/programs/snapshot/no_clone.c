@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Copyright (c) 2026 The Cairn authors
  *
- * no_clone ERRNO COMMAND...: runs a command in which making a process fails
- * with that error, by a seccomp filter. Threads may be made: clone3 "does not
- * exist", so the C library uses clone, and clone is let through with
- * CLONE_THREAD. */
+ * no_clone WHICH ERRNO COMMAND...: runs a command in which making a process
+ * fails with that error, by a seccomp filter: any process, or one that shares
+ * the memory of its parent ("sharing"; vfork does so for a moment, and may).
+ * Threads may be made: clone3 "does not exist", so the C library uses clone,
+ * and clone is let through with CLONE_THREAD. */
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -13,6 +14,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,13 +23,16 @@
 #define IF_EQUAL(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (yes), (no))
 #define RETURN(value) BPF_STMT(BPF_RET | BPF_K, (value))
 
-int main(int argc, char **argv)
+static void install(const struct sock_fprog *program)
 {
-    if (argc < 3) {
-        fprintf(stderr, "usage: no_clone ERRNO COMMAND...\n");
-        return 2;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program) != 0) {
+        perror("no_clone: seccomp");
+        exit(1);
     }
-    unsigned refuse = SECCOMP_RET_ERRNO | ((unsigned)atoi(argv[1]) & SECCOMP_RET_DATA);
+}
+
+static void refuse_any(unsigned refuse)
+{
     struct sock_filter filter[] = {
         LOAD(nr),
         IF_EQUAL(SYS_clone3, 0, 1),
@@ -40,12 +45,38 @@ int main(int argc, char **argv)
         RETURN(SECCOMP_RET_ALLOW),
         RETURN(refuse),
     };
-    struct sock_fprog program = {sizeof(filter) / sizeof(*filter), filter};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
-        perror("no_clone: seccomp");
-        return 1;
+    install(&(struct sock_fprog){sizeof(filter) / sizeof(*filter), filter});
+}
+
+static void refuse_sharing(unsigned refuse)
+{
+    struct sock_filter filter[] = {
+        LOAD(nr),
+        IF_EQUAL(SYS_clone3, 0, 1),
+        RETURN(SECCOMP_RET_ERRNO | ENOSYS),
+        IF_EQUAL(SYS_clone, 0, 3),
+        LOAD(args[0]),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, CLONE_VM | CLONE_THREAD | CLONE_VFORK),
+        IF_EQUAL(CLONE_VM, 1, 0),
+        RETURN(SECCOMP_RET_ALLOW),
+        RETURN(refuse),
+    };
+    install(&(struct sock_fprog){sizeof(filter) / sizeof(*filter), filter});
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 4) {
+        fprintf(stderr, "usage: no_clone any|sharing ERRNO COMMAND...\n");
+        return 2;
     }
-    execvp(argv[2], argv + 2);
+    unsigned refuse = SECCOMP_RET_ERRNO | ((unsigned)atoi(argv[2]) & SECCOMP_RET_DATA);
+    if (strcmp(argv[1], "sharing") == 0) {
+        refuse_sharing(refuse);
+    } else {
+        refuse_any(refuse);
+    }
+    execvp(argv[3], argv + 3);
     perror("no_clone: exec");
     return 1;
 }

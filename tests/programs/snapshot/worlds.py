@@ -253,6 +253,54 @@ def failed_executions_beside(traffic):
     return set(failed)
 
 
+def joiners(traffic):
+    """How often there was a process that joins pages: the program breaks them apart while snapshots are taken."""
+    seen = 0
+    for number, _ in enumerate(traffic.steps(1, 200, full=3)):
+        for record in traffic.records[number % 100::100]:
+            record["number"]
+        seen += len(children(name=b"cairn-joiner"))
+    return seen
+
+
+def await_joiner(traffic):
+    end = time.monotonic() + 30
+    while not children(name=b"cairn-joiner") and time.monotonic() < end:
+        for record in traffic.records[traffic.number % 100::100]:
+            record["number"]
+        traffic.run(100)
+
+
+def while_joining(traffic):
+    """$DEED while a process joins pages: what it has begun, and what it shares with the program, harms neither."""
+    deed = os.environ["DEED"]
+    for _ in range(4):
+        await_joiner(traffic)
+        if deed == "fork":
+            child = os.fork()
+            if child == 0:
+                alone_at_once = not children()
+                traffic.run(20000)
+                os._exit(10 if alone_at_once and traffic.check() else 11)
+            assert os.waitpid(child, 0) == (child, 10 << 8)
+        elif deed == "vfork":
+            assert subprocess.run(["true"], check=True, env={}).returncode == 0
+        elif deed == "execute":
+            os.environ["EXECUTIONS_LEFT"] = "0"
+            os.execv(sys.executable, [sys.executable, sys.argv[0], "executions"])
+        elif deed == "execute_in_vain":
+            try:
+                os.execv("/nonexistent/program", ["program"])
+            except FileNotFoundError:
+                assert not children(name=b"cairn-joiner")
+        elif deed == "exit":
+            print("leaves", flush=True)
+            os._exit(0)
+        elif deed != "end":
+            os.kill(os.getpid(), int(deed))
+    return deed
+
+
 def become(how, words):
     """Becomes another program by one of the C library's functions."""
     def array(texts):
