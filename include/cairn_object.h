@@ -330,9 +330,12 @@ typedef struct cairn_runtime_end {
 } cairn_runtime_end;
 
 /* Ends a runtime:
- *   1. what is queued for reclamation dies, full collections run until they find nothing;
+ *   1. what cairn_finalizer_add() was given for the end is called, newest first, also what is added meanwhile; what is
+ *      queued for reclamation dies, full collections run until they find nothing; what is in the garbage list then is
+ *      told to cairn_unraisable() (not with CAIRN_COLLECTOR_SAVEALL), one by one with CAIRN_COLLECTOR_UNCOLLECTABLE;
  *   2. each object still alive is finalized (containers in order of address, those finalized before not again; then
- *      atoms in order of address), its weak references being alive meanwhile;
+ *      atoms in order of address), its weak references being alive meanwhile; containers made meanwhile, too; and what
+ *      cairn_finalizer_add() was given meanwhile for the end is called;
  *   3. what steps 1 and 2 let go of dies in the usual way; then all weak references to objects still alive are cleared,
  *      without callbacks;
  *   4. if `out` is not NULL, a report of the objects still alive is written to it, by type, and their addresses; and of

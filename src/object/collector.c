@@ -445,7 +445,7 @@ static void is_uncollectable(struct collection *c, cairn_object *object)
     cairn_runtime *runtime = c->runtime;
     c->uncollectable++;
     c->unreachable--;
-    if (runtime->debug & CAIRN_COLLECTOR_UNCOLLECTABLE) {
+    if ((runtime->debug & CAIRN_COLLECTOR_UNCOLLECTABLE) && !runtime->ended) { /* the end has listed them */
         debug_line(runtime, "uncollectable", object);
     }
     if (object->type->finalize_legacy || (runtime->debug & CAIRN_COLLECTOR_SAVEALL)) {

@@ -15,15 +15,16 @@
 
 #include "object/detect.h"
 
-enum { COLLECTIONS_MOST = 100 }; /* finalizers may bring back what they find for ever */
+enum { ROUNDS_MOST = 100 }; /* finalizers may bring back what they find, and make more, for ever */
 
 /* ---- finalizers of what is left ---- */
 
+/* *arg, a bool, is set if the finalizer ran. */
 static bool finalize_container(cairn_object *object, void *arg)
 {
-    (void)arg;
     struct place place = place_of(object);
     if (object->count > 0 && object->type->finalize && !(place.word->finalized & place.bit)) {
+        *(bool *)arg = true;
         place.word->finalized |= place.bit;
         object->count++;
         object->type->finalize(object);
@@ -43,6 +44,16 @@ static bool finalize_atom(cairn_object *object, void *arg)
     return true;
 }
 
+/* Containers that finalizers make are finalized, too. */
+static void finalize_containers(cairn_runtime *runtime)
+{
+    bool any = true;
+    for (int i = 0; any && i < ROUNDS_MOST; i++) {
+        any = false;
+        (void)containers_visit(runtime, finalize_container, &any);
+    }
+}
+
 static void finalize_all(cairn_runtime *runtime)
 {
     bool deferred = runtime->deferred;
@@ -50,8 +61,9 @@ static void finalize_all(cairn_runtime *runtime)
     owner_return_empty(runtime->atoms);
     runtime->sweeping = true;
     object_set_deferred(runtime, true);
-    (void)containers_visit(runtime, finalize_container, NULL);
+    finalize_containers(runtime);
     (void)atoms_visit(runtime, finalize_atom, NULL);
+    finalize_containers(runtime);
     object_set_deferred(runtime, deferred);
     runtime->sweeping = false;
     object_sweep_all(runtime);
@@ -113,12 +125,12 @@ static bool count_kept(cairn_object *object, void *arg)
 
 static void report_objects(const cairn_runtime *runtime, const struct kept *kept, FILE *out)
 {
-    (void)fprintf(out, "cairn: runtime \"%s\" ended with %zu objects kept, %zu bytes\n", cairn_heap_name(runtime->heap),
-                  kept->objects, kept->bytes);
+    (void)fprintf(out, "cairn: runtime \"%s\" ended with %zu object%s kept, %zu bytes\n",
+                  cairn_heap_name(runtime->heap), kept->objects, kept->objects == 1 ? "" : "s", kept->bytes);
     for (size_t i = 0; i < kept->rows; i++) {
         const struct kept_row *row = &kept->row[i];
-        (void)fprintf(out, "%10zu objects %12zu bytes  %s:", row->objects, row->bytes,
-                      row->type ? row->type->name : "(other types)");
+        (void)fprintf(out, "%10zu %s %12zu bytes  %s:", row->objects, row->objects == 1 ? "object " : "objects",
+                      row->bytes, row->type ? row->type->name : "(other types)");
         for (size_t k = 0; k < row->objects && k < ADDRESSES_LISTED; k++) {
             (void)fprintf(out, " %p", (const void *)row->first[k]);
         }
@@ -142,7 +154,7 @@ static void report_kept(const cairn_runtime *runtime, const struct kept *kept, s
 static size_t collect_all(cairn_runtime *runtime)
 {
     size_t collected = 0;
-    for (int i = 0; i < COLLECTIONS_MOST; i++) {
+    for (int i = 0; i < ROUNDS_MOST; i++) {
         object_sweep_all(runtime);
         size_t found = collect(runtime, CAIRN_GENERATIONS - 1);
         collected += found;
@@ -158,10 +170,12 @@ static void warn_of_garbage(cairn_runtime *runtime)
     if (!runtime->garbage_count || (runtime->debug & CAIRN_COLLECTOR_SAVEALL)) {
         return;
     }
-    char text[96];
-    (void)snprintf(text, sizeof text, "%zu uncollectable objects at the end of the runtime", runtime->garbage_count);
+    bool list = runtime->debug & CAIRN_COLLECTOR_UNCOLLECTABLE;
+    char text[128];
+    (void)snprintf(text, sizeof text, "%zu uncollectable object%s at the end of the runtime%s", runtime->garbage_count,
+                   runtime->garbage_count == 1 ? "" : "s", list ? "" : "; CAIRN_COLLECTOR_UNCOLLECTABLE lists them");
     cairn_unraisable(runtime, text, NULL);
-    if (runtime->debug & CAIRN_COLLECTOR_UNCOLLECTABLE) {
+    if (list) {
         for (size_t i = 0; i < runtime->garbage_count; i++) {
             cairn_unraisable(runtime, "uncollectable", runtime->garbage[i]);
         }
@@ -182,6 +196,7 @@ static void let_go(cairn_runtime *runtime, cairn_runtime_end *end)
     cairn_collector_garbage_clear(runtime);
     end->collected += collect_all(runtime);
     finalize_all(runtime);
+    finalizers_at_end(runtime); /* those registered meanwhile */
     end->collected += collect_all(runtime);
     (void)containers_visit(runtime, clear_weak, NULL);
     (void)atoms_visit(runtime, clear_weak, NULL);

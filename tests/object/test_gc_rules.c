@@ -1206,18 +1206,88 @@ static void garbage_that_cannot_be_listed_is_not_lost(void **state)
 
 /* ---- test_boom, test_bug1055820, test_bug21435 ---- */
 
-static void boom_finalizers_that_break_their_cycle_leave_no_garbage(void **state)
+/* test_boom, boom2, boom_new and boom2_new: what the type can be asked breaks the cycle, at the first or the second
+ * question; a collection asks nothing. */
+static unsigned questions, break_at;
+
+static void note_question(cairn_object *self)
+{
+    if (++questions >= break_at) {
+        break_self(cell_of(self));
+    }
+}
+
+static size_t boom_repr(cairn_object *self, char *text, size_t size)
+{
+    note_question(self);
+    return (size_t)snprintf(text, size, "boom");
+}
+
+static bool boom_hash(cairn_object *self, uint64_t *hash)
+{
+    note_question(self);
+    *hash = 0;
+    return true;
+}
+
+static bool boom_equal(cairn_object *a, cairn_object *b)
+{
+    note_question(a);
+    return a == b;
+}
+
+static void boom_traverse(cairn_object *self, cairn_visit visit, void *arg)
+{
+    CAIRN_VISIT(cell_of(self)->refs[0]);
+}
+
+static void boom_clear(cairn_object *self)
+{
+    break_self(cell_of(self));
+}
+
+#define BOOM_TYPE                                                                                                      \
+    .struct_size = sizeof(cairn_type), .name = "boom", .size = sizeof(struct cell),                                    \
+    .weak_offset = offsetof(struct cell, weak_list), .repr = boom_repr, .hash = boom_hash, .equal = boom_equal
+
+static void boom_a_collection_asks_the_trash_nothing_and_counts_2(void **state)
 {
     (void)state;
-    struct cell *cycle = cell_cycle(&cell_final, 1, 2);
-    cycle->on_finalize = break_self;
-    cycle->refs[0]->on_finalize = break_self;
-    cell_drop(cycle);
-    ptrdiff_t found = gc_collect(2);
-    assert_true(found >= 0 && found <= 2);
-    assert_int_equal(cairn_collector_garbage_count(runtime), 0);
-    const char *text = journal();
-    assert_true(strstr(text, "F1") && strstr(text, "F2") && strstr(text, "D1") && strstr(text, "D2"));
+    static const cairn_type types[] = {
+        {BOOM_TYPE, .reference_offset = offsetof(struct cell, refs), .reference_count = 1},
+        {BOOM_TYPE, .traverse = boom_traverse, .clear = boom_clear},
+    };
+    for (unsigned i = 0; i < 4; i++) {
+        questions = 0;
+        break_at = 1 + i % 2;
+        struct cell *cycle = cell_cycle(&types[i / 2], -1, 2);
+        cairn_weak *weak = weak_to(cycle, 0);
+        gc_collect(2);
+        cell_drop(cycle);
+        assert_int_equal(gc_collect(2), 2);
+        assert_int_equal(cairn_collector_garbage_count(runtime), 0);
+        assert_int_equal(questions, 0);
+        assert_true(cairn_weak_is_dead(weak));
+        weak_drop(weak);
+    }
+}
+
+/* What dies by its count in a finalizer is not counted: CPython 3.8 to 3.13 return 0 for each of these three. */
+static void boom_finalizers_that_break_their_cycle_leave_nothing_to_count(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct cell *cycle = cell_cycle(&cell_final, 1, i == 1 ? 3 : 2);
+        struct cell *cell = cycle;
+        do {
+            cell->on_finalize = i < 2 || cell == cycle ? break_self : NULL;
+            cell = cell->refs[0];
+        } while (cell != cycle);
+        cell_drop(cycle);
+        assert_int_equal(gc_collect(2), 0);
+        assert_int_equal(cairn_collector_garbage_count(runtime), 0);
+        assert_string_equal(journal_sorted(), i == 1 ? "D1 D2 D3 F1 F2 F3" : "D1 D2 F1 F2");
+    }
 }
 
 static cairn_weak *reached_from_callback;
@@ -1254,7 +1324,7 @@ static void callbacks_see_no_trash_through_other_weak_references(void **state)
     cell_drop(context);
 }
 
-/* bug1055820c: an old object whose callback's context is young trash: the young collection must not take it. */
+/* An old object whose callback's context is young trash: the young collection must not take it. */
 static void what_an_old_weak_reference_keeps_for_its_callback_is_no_young_trash(void **state)
 {
     (void)state;
@@ -1272,6 +1342,102 @@ static void what_an_old_weak_reference_keeps_for_its_callback_is_no_young_trash(
     weak_drop(weak);
     assert_int_equal(gc_collect(2), 3);
     assert_null(strchr(journal(), 'W'));
+}
+
+/* test_bug1055820c and d: old trash that only young trash keeps, so it dies when a collection of generation 0 breaks the
+ * young one up, and what runs then (a callback, a finalizer) looks for other young trash by a weak reference. */
+static cairn_weak *to_young;
+static unsigned looks, looks_that_found;
+
+static void look_for_young(void)
+{
+    cairn_object *young = cairn_weak_get(to_young);
+    looks++;
+    looks_that_found += young != NULL;
+    cairn_xdecref(young);
+}
+
+static void look_in_callback(cairn_weak *weak, cairn_object *context)
+{
+    (void)weak;
+    (void)context;
+    look_for_young();
+}
+
+static void look_in_finalizer(struct cell *self)
+{
+    (void)self;
+    look_for_young();
+}
+
+static bool gc_happened;
+
+static void it_happened(cairn_weak *weak, cairn_object *context)
+{
+    (void)weak;
+    (void)context;
+    gc_happened = true;
+}
+
+/* Makes 1 old trash kept by 2, and 2 and 3 young trash in loops; collects generation 0 by making lists. */
+static void old_trash_behind_young(struct cell *old, void (*on_finalize)(struct cell *))
+{
+    old->on_finalize = on_finalize;
+    struct cell *holder = cell_cycle(&cell_plain, 2, 1);
+    struct cell *young = cell_cycle(&cell_plain, 3, 1);
+    cell_set(holder, 1, old);
+    cell_set(old, 0, NULL);
+    to_young = weak_to(young, 0);
+    looks = looks_that_found = 0;
+    assert_true(generation_of(old) == 2 && generation_of(holder) == 0 && generation_of(young) == 0);
+    cell_drop(old);
+    cell_drop(holder);
+    cell_drop(young);
+
+    struct cell *detected = cell_cycle(&cell_plain, -1, 1);
+    cairn_weak *detector = cairn_weak_new(&detected->object, it_happened, NULL);
+    cell_drop(detected);
+    struct cell *junk = cell_new(&cell_plain, -1);
+    note_generations();
+    thresholds(700, 10, 10);
+    gc_happened = false;
+    for (int i = 0; i < 10000 && !gc_happened; i++) {
+        assert_int_equal(looks, 0);
+        struct cell *more = cell_new(&cell_plain, -1);
+        cell_hand(more, 0, junk);
+        junk = more;
+    }
+    cairn_collector_disable(runtime);
+    assert_true(gc_happened);
+    assert_string_equal(ran, "0");
+    weak_drop(detector);
+    cell_drop(junk);
+}
+
+static void bug1055820c_a_callback_of_old_trash_finds_no_young_trash(void **state)
+{
+    (void)state;
+    struct cell *old = cell_cycle(&cell_plain, 1, 1);
+    gc_collect(2);
+    cairn_weak *weak = cairn_weak_new(&old->object, look_in_callback, NULL);
+    old_trash_behind_young(old, NULL);
+    assert_int_equal(looks, 1);
+    assert_int_equal(looks_that_found, 0);
+    assert_string_equal(journal_sorted(), "D1 D2 D3");
+    weak_drop(weak);
+    weak_drop(to_young);
+}
+
+static void bug1055820d_a_finalizer_of_old_trash_finds_no_young_trash(void **state)
+{
+    (void)state;
+    struct cell *old = cell_cycle(&cell_final, 1, 1);
+    gc_collect(2);
+    old_trash_behind_young(old, look_in_finalizer);
+    assert_int_equal(looks, 1);
+    assert_int_equal(looks_that_found, 0);
+    assert_string_equal(journal_sorted(), "D1 D2 D3 F1");
+    weak_drop(to_young);
 }
 
 /* bug21435: a finalizer that makes an object live and drops it again, with references into the trash. */
@@ -1297,66 +1463,179 @@ static void a_finalizer_may_make_objects_that_lead_into_the_trash(void **state)
 
 /* ---- the end of a runtime ---- */
 
-static void the_end_collects_cycles_and_finalizes_them(void **state)
+/* A runtime for `make` to fill; its end is what is tested. */
+static cairn_runtime_end end_of(void (*make)(void))
 {
-    (void)state;
     cairn_runtime *of_test = runtime;
     cairn_runtime_end end;
     runtime = cairn_runtime_create(NULL);
     cairn_collector_disable(runtime);
-    drop_cycle(&cell_final, 1, 2);
+    make();
     assert_int_equal(cairn_runtime_destroy_checked(runtime, NULL, &end), 0);
     runtime = of_test;
-    const char *text = journal();
-    assert_true(strstr(text, "F1") && strstr(text, "F2") && strstr(text, "D1") && strstr(text, "D2"));
+    return end;
+}
+
+static void drop_a_cycle_with_finalizers(void)
+{
+    drop_cycle(&cell_final, 1, 2);
+}
+
+static void the_end_collects_cycles_and_finalizes_them(void **state)
+{
+    (void)state;
+    cairn_runtime_end end = end_of(drop_a_cycle_with_finalizers);
+    assert_string_equal(journal_sorted(), "D1 D2 F1 F2");
     assert_int_equal(end.collected, 2);
     assert_int_equal(end.kept_objects, 0);
 }
 
-static unsigned messages;
+enum { FAMILY_DEPTH = 6, FAMILY = 1365 }; /* 4^0 + ... + 4^5 */
+
+static unsigned family_finalized;
+
+static void count_and_make_four(struct cell *self)
+{
+    family_finalized++;
+    for (int i = 0; i < CELL_SLOTS && self->name > -FAMILY_DEPTH; i++) {
+        struct cell *next = cell_new(&cell_final, self->name - 1);
+        next->on_finalize = count_and_make_four;
+        cell_hand(self, i, next);
+    }
+}
+
+static void keep_a_family(void)
+{
+    struct cell *first = cell_new(&cell_final, -1);
+    first->on_finalize = count_and_make_four;
+    family_finalized = 0;
+}
+
+static void what_a_finalizer_makes_at_the_end_is_finalized_too(void **state)
+{
+    (void)state;
+    cairn_runtime_end end = end_of(keep_a_family);
+    assert_int_equal(family_finalized, FAMILY);
+    assert_int_equal(end.kept_objects, FAMILY);
+}
+
+static unsigned messages, listed[3];
 static char message[256];
 
 static void note_message(cairn_runtime *of, const char *text, cairn_object *object, void *arg)
 {
     (void)of;
-    (void)object;
     (void)arg;
     messages++;
-    snprintf(message, sizeof(message), "%s", text);
+    if (object) {
+        require(strcmp(text, "uncollectable") == 0);
+        listed[cell_of(object)->name]++;
+    } else {
+        snprintf(message, sizeof(message), "%s", text);
+    }
 }
 
-static cairn_runtime_end end_with_garbage(unsigned debug)
+static unsigned debug_at_end;
+static int legacy_at_end;
+static char *lines_at_end;
+static size_t lines_size;
+static FILE *output_at_end;
+
+static void keep_legacy_garbage(void)
 {
-    cairn_runtime *of_test = runtime;
-    cairn_runtime_end end;
-    messages = 0;
-    message[0] = '\0';
-    runtime = cairn_runtime_create(NULL);
-    cairn_collector_disable(runtime);
     cairn_set_unraisable(runtime, note_message, NULL);
-    cairn_collector_set_debug(runtime, debug);
-    drop_cycle(&cell_legacy, 1, 1);
-    drop_cycle(&cell_legacy, 2, 1);
-    assert_int_equal(cairn_runtime_destroy_checked(runtime, NULL, &end), 0);
-    runtime = of_test;
+    cairn_collector_set_debug(runtime, debug_at_end);
+    cairn_collector_set_output(runtime, output_at_end);
+    for (int i = 1; i <= legacy_at_end; i++) {
+        drop_cycle(&cell_legacy, i, 1);
+    }
+    assert_int_equal(gc_collect(2), legacy_at_end);
+}
+
+static cairn_runtime_end end_with_garbage(unsigned debug, int objects)
+{
+    messages = 0;
+    memset(listed, 0, sizeof(listed));
+    message[0] = '\0';
+    debug_at_end = debug;
+    legacy_at_end = objects;
+    output_at_end = open_memstream(&lines_at_end, &lines_size);
+    cairn_runtime_end end = end_of(keep_legacy_garbage);
+    fclose(output_at_end);
     return end;
 }
 
 static void garbage_at_the_end_is_told(void **state)
 {
     (void)state;
-    cairn_runtime_end end = end_with_garbage(0);
+    cairn_runtime_end end = end_with_garbage(0, 2);
     assert_int_equal(end.garbage, 2);
-    assert_true(messages >= 1);
-    assert_non_null(strstr(message, "2 uncollectable objects"));
+    assert_int_equal(messages, 1);
+    assert_string_equal(message, "2 uncollectable objects at the end of the runtime; "
+                                 "CAIRN_COLLECTOR_UNCOLLECTABLE lists them");
+    assert_string_equal(lines_at_end, "");
+    free(lines_at_end);
+    end = end_with_garbage(0, 1);
+    assert_int_equal(end.garbage, 1);
+    assert_int_equal(strncmp(message, "1 uncollectable object at", 25), 0);
+    free(lines_at_end);
+}
+
+static void garbage_at_the_end_is_listed_if_uncollectable_is_set(void **state)
+{
+    (void)state;
+    cairn_runtime_end end = end_with_garbage(CAIRN_COLLECTOR_UNCOLLECTABLE, 2);
+    assert_int_equal(end.garbage, 2);
+    assert_int_equal(messages, 3);
+    assert_string_equal(message, "2 uncollectable objects at the end of the runtime");
+    assert_true(listed[1] == 1 && listed[2] == 1);
+    const char *line = lines_at_end;
+    for (int i = 0; i < 2; i++) { /* a line for each when it was found, and none again at the end */
+        assert_int_equal(strncmp(line, "cairn: collector: uncollectable <legacy 0x", 42), 0);
+        line = strchr(line, '\n') + 1;
+    }
+    assert_string_equal(line, "");
+    free(lines_at_end);
 }
 
 static void garbage_at_the_end_is_not_told_if_all_is_saved(void **state)
 {
     (void)state;
-    cairn_runtime_end end = end_with_garbage(CAIRN_COLLECTOR_SAVEALL);
-    assert_true(end.garbage >= 2);
+    cairn_runtime_end end = end_with_garbage(CAIRN_COLLECTOR_SAVEALL, 2);
+    assert_int_equal(end.garbage, 2);
     assert_int_equal(messages, 0);
+    free(lines_at_end);
+}
+
+/* DEBUG_LEAK: 38, what its three parts do together. */
+static void leak_is_collectable_uncollectable_and_saveall(void **state)
+{
+    (void)state;
+    assert_int_equal(CAIRN_COLLECTOR_LEAK, 38);
+    assert_int_equal(CAIRN_COLLECTOR_LEAK,
+                     CAIRN_COLLECTOR_COLLECTABLE | CAIRN_COLLECTOR_UNCOLLECTABLE | CAIRN_COLLECTOR_SAVEALL);
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    cairn_collector_set_output(runtime, out);
+    cairn_collector_set_debug(runtime, CAIRN_COLLECTOR_LEAK);
+    assert_int_equal(cairn_collector_get_debug(runtime), 38);
+    drop_cycle(&cell_plain, 1, 1);
+    drop_cycle(&cell_legacy, 2, 1);
+    assert_int_equal(gc_collect(2), 2);
+    fclose(out);
+    cairn_collector_set_output(runtime, NULL);
+    cairn_collector_set_debug(runtime, 0);
+    assert_non_null(strstr(text, "cairn: collector: collectable <plain 0x"));
+    assert_non_null(strstr(text, "cairn: collector: uncollectable <legacy 0x"));
+    assert_null(strstr(text, "generation")); /* STATS is not among them */
+    free(text);
+    assert_int_equal(cairn_collector_garbage_count(runtime), 2);
+    for (size_t i = 0; i < 2; i++) {
+        break_self(cell_of(cairn_collector_garbage_at(runtime, i)));
+    }
+    cairn_collector_garbage_clear(runtime);
+    assert_string_equal(journal_sorted(), "D1 D2 L2");
 }
 
 int main(void)
@@ -1418,13 +1697,19 @@ int main(void)
         CELL_TEST(a_collection_needs_no_memory),
         CELL_TEST(other_threads_may_work_while_a_finalizer_runs),
         CELL_TEST(garbage_that_cannot_be_listed_is_not_lost),
-        CELL_TEST(boom_finalizers_that_break_their_cycle_leave_no_garbage),
+        CELL_TEST(boom_a_collection_asks_the_trash_nothing_and_counts_2),
+        CELL_TEST(boom_finalizers_that_break_their_cycle_leave_nothing_to_count),
         CELL_TEST(callbacks_see_no_trash_through_other_weak_references),
         CELL_TEST(what_an_old_weak_reference_keeps_for_its_callback_is_no_young_trash),
+        CELL_TEST(bug1055820c_a_callback_of_old_trash_finds_no_young_trash),
+        CELL_TEST(bug1055820d_a_finalizer_of_old_trash_finds_no_young_trash),
         CELL_TEST(a_finalizer_may_make_objects_that_lead_into_the_trash),
         CELL_TEST(the_end_collects_cycles_and_finalizes_them),
+        CELL_TEST(what_a_finalizer_makes_at_the_end_is_finalized_too),
         CELL_TEST(garbage_at_the_end_is_told),
+        CELL_TEST(garbage_at_the_end_is_listed_if_uncollectable_is_set),
         CELL_TEST(garbage_at_the_end_is_not_told_if_all_is_saved),
+        CELL_TEST(leak_is_collectable_uncollectable_and_saveall),
     };
     return cmocka_run_group_tests_name("rules of the collector", tests, NULL, NULL);
 }

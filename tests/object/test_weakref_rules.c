@@ -6,7 +6,10 @@
  * cycles. */
 
 #include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "object/cells.h"
@@ -740,6 +743,146 @@ static void a_table_refuses_what_cannot_be_held_weakly(void **state)
     cairn_decref((cairn_object *)(void *)table);
 }
 
+/* Threads that change, read and visit the same table, while one collects all the time: what a table shows is alive and
+ * belongs together, and in the end it holds nothing. */
+enum { TABLE_USERS = 3, IN_USE = 32 };
+
+struct table_test {
+    cairn_weak_table *table;
+    unsigned weak;
+    int rounds;
+    int next_name;
+    atomic_uint users;
+    size_t shown, found, vanished;
+};
+
+/* Gives the GIL up: the collecting thread may run here. */
+static void let_others_run(void)
+{
+    cairn_gil_release(runtime);
+    sched_yield();
+    cairn_gil_acquire(runtime);
+}
+
+static bool see_entry(cairn_object *key, cairn_object *value, void *arg)
+{
+    struct table_test *test = arg;
+    require(cairn_count(key) > 0 && cairn_count(value) > 0);
+    require(cell_of(key)->name == cell_of(value)->name);
+    test->shown++;
+    if (test->shown % 16 == 0) {
+        let_others_run();
+        require(cairn_count(key) > 0 && cairn_count(value) > 0); /* the visit keeps them */
+    }
+    return true;
+}
+
+/* A new pair in the table, each in a cycle of its own: dropped it is trash. */
+static void table_add(struct table_test *test, struct cell **key, struct cell **value)
+{
+    int name = -2 - test->next_name++;
+    *key = cell_cycle(&cell_plain, name, 2);
+    *value = cell_cycle(&cell_plain, name, 2);
+    require(cairn_weak_table_set(test->table, object_of(*key), object_of(*value)) == 0);
+}
+
+/* Is the pair there, and right? */
+static void table_look(struct table_test *test, struct cell *key, const struct cell *value, bool must)
+{
+    cairn_object *got = cairn_weak_table_get(test->table, object_of(key));
+    require(!got || cell_of(got) == value);
+    require(got || !must);
+    test->found += got != NULL;
+    test->vanished += got == NULL;
+    cairn_xdecref(got);
+}
+
+/* Gives a pair up. A value held weakly goes first: its entry may vanish at any time then. */
+static void table_let_go(struct table_test *test, struct cell *key, struct cell *value)
+{
+    table_look(test, key, value, true);
+    cell_drop(value);
+    if (test->weak == CAIRN_WEAK_VALUES) {
+        let_others_run();
+        table_look(test, key, value, false);
+    }
+    cell_drop(key);
+}
+
+static void *use_table(void *arg)
+{
+    struct table_test *test = arg;
+    struct cell *keys[IN_USE] = {NULL};
+    struct cell *values[IN_USE] = {NULL};
+    cairn_gil_acquire(runtime);
+    for (int round = 0; round < test->rounds; round++) {
+        int i = round % IN_USE;
+        if (keys[i]) {
+            table_let_go(test, keys[i], values[i]);
+        }
+        table_add(test, &keys[i], &values[i]);
+        if (round % 7 == 0) {
+            require(cairn_weak_table_visit(test->table, see_entry, test));
+        }
+        if (round % 3 == 0) {
+            let_others_run();
+        }
+        cairn_runtime_poll(runtime);
+    }
+    for (int i = 0; i < IN_USE && keys[i]; i++) {
+        table_let_go(test, keys[i], values[i]);
+    }
+    atomic_fetch_sub(&test->users, 1);
+    cairn_gil_release(runtime);
+    return NULL;
+}
+
+static void *collect_meanwhile(void *arg)
+{
+    struct table_test *test = arg;
+    cairn_gil_acquire(runtime);
+    while (atomic_load(&test->users) > 0) {
+        require(gc_collect(2) >= 0);
+        let_others_run();
+    }
+    cairn_gil_release(runtime);
+    return NULL;
+}
+
+static void tables_stay_right_while_another_thread_collects(void **state)
+{
+    (void)state;
+    cairn_gil_set_switch_interval(runtime, 20);
+    for (unsigned weak = 1; weak <= 3; weak++) {
+        struct table_test test = {.table = cairn_weak_table_new(runtime, weak), .weak = weak};
+        pthread_t threads[TABLE_USERS + 1];
+        test.rounds = (int)test_scaled(1000);
+        atomic_store(&test.users, TABLE_USERS);
+        cairn_gil_release(runtime);
+        for (int t = 0; t <= TABLE_USERS; t++) {
+            start_thread(&threads[t], t < TABLE_USERS ? use_table : collect_meanwhile, &test);
+        }
+        for (int t = 0; t <= TABLE_USERS; t++) {
+            join_thread(threads[t]);
+        }
+        cairn_gil_acquire(runtime);
+        while (gc_collect(2) > 0) { /* values that the table held are trash after their keys */
+        }
+        assert_int_equal(cairn_weak_table_count(test.table), 0);
+        assert_true(test.shown > 0 && test.found > 0 &&
+                    (weak != CAIRN_WEAK_VALUES || test_scale() < 100 || test.vanished > 0));
+        assert_int_equal(cairn_runtime_check(runtime, stderr), 0);
+        cairn_decref((cairn_object *)(void *)test.table);
+        cairn_collector_stats stats[3];
+        cairn_collector_get_stats(runtime, stats);
+        assert_true(test_scale() < 100 || stats[2].collections > 100);
+    }
+    cairn_runtime_stats stats;
+    cairn_runtime_get_stats(runtime, &stats);
+    assert_true(stats.gil_switches > 0);
+    assert_int_equal(stats.objects_made, stats.objects_died);
+}
+
 /* ---- registered finalizers ---- */
 
 static void write_number(void *arg)
@@ -806,6 +949,61 @@ static void registered_finalizers_run_at_the_end_if_they_are_to(void **state)
     assert_int_equal(end.kept_objects, 1);
 }
 
+/* One made while the others run at the end comes next: it is the newest. */
+static struct cell *registers_more;
+
+static void register_more(void *arg)
+{
+    write_number(arg);
+    finalizer_drop(registered(registers_more, 4, true));
+    finalizer_drop(registered(registers_more, 0, false)); /* not to run at the end */
+}
+
+static void one_registered_while_others_run_at_the_end_runs_next(void **state)
+{
+    (void)state;
+    cairn_runtime *of_test = runtime;
+    cairn_runtime_end end;
+    runtime = cairn_runtime_create(NULL);
+    registers_more = cell_new(&cell_plain, 9);
+    finalizer_drop(registered(registers_more, 1, true));
+    finalizer_drop(cairn_finalizer_add(object_of(registers_more), register_more, &numbers[2], true));
+    finalizer_drop(registered(registers_more, 3, true));
+    assert_int_equal(cairn_runtime_destroy_checked(runtime, NULL, &end), 0);
+    runtime = of_test;
+    assert_string_equal(journal(), "R3 R2 R4 R1");
+    assert_int_equal(end.kept_objects, 1);
+}
+
+static void register_in_finalizer(struct cell *self)
+{
+    finalizer_drop(registered(self, 1, true));
+    finalizer_drop(registered(self, 2, false));
+    finalizer_drop(registered(self, 3, true));
+}
+
+static void those_that_the_last_finalizers_register_run_too(void **state)
+{
+    (void)state;
+    cairn_runtime *of_test = runtime;
+    cairn_runtime_end end;
+    char *report = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&report, &size);
+    runtime = cairn_runtime_create(NULL);
+    struct cell *kept_alive = cell_new(&cell_final, 9);
+    kept_alive->on_finalize = register_in_finalizer;
+    assert_int_equal(cairn_runtime_destroy_checked(runtime, out, &end), 0);
+    runtime = of_test;
+    fclose(out);
+    assert_string_equal(journal(), "F9 R3 R1");
+    assert_int_equal(end.kept_objects, 1); /* and none of the registry's own */
+    assert_non_null(strstr(report, " ended with 1 object kept, "));
+    assert_non_null(strstr(report, "         1 object  "));
+    assert_null(strstr(report, "finalizer"));
+    free(report);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -843,8 +1041,11 @@ int main(void)
         CELL_TEST(while_a_table_is_visited_dead_entries_are_not_shown),
         CELL_TEST(keys_are_told_apart_by_value),
         CELL_TEST(a_table_refuses_what_cannot_be_held_weakly),
+        CELL_TEST(tables_stay_right_while_another_thread_collects),
         CELL_TEST(registered_finalizers_run_once_newest_first),
         CELL_TEST(registered_finalizers_run_at_the_end_if_they_are_to),
+        CELL_TEST(one_registered_while_others_run_at_the_end_runs_next),
+        CELL_TEST(those_that_the_last_finalizers_register_run_too),
     };
     return cmocka_run_group_tests_name("rules of weak references", tests, NULL, NULL);
 }
