@@ -132,7 +132,9 @@ static cairn_object *big_divide(cairn_runtime *runtime, cairn_object *a, cairn_o
     struct kinds_int *quotient = kinds_int_alloc(runtime, x.count - y.count + 2);
     struct kinds_int *rest = quotient ? kinds_int_alloc(runtime, y.count) : NULL;
     if (!rest) {
-        cairn_xdecref(&quotient->object);
+        if (quotient) {
+            cairn_decref(&quotient->object);
+        }
         return NULL;
     }
     bool negative = divide(&x, &y, quotient, rest);

@@ -3,7 +3,7 @@
 
 /* test_kinds_failure.c: memory runs out in the middle of each operation of the built-in kinds. The program is linked so
  * that every request of the kinds for memory comes here (--wrap): request n is refused, with all after it, for n = 0, 1, 2
- * and so on until the operation succeeds. After each refusal the object is as it was before, every structure is sound,
+ * and so on until nothing is refused. After each refusal the object is as it was before, every structure is sound,
  * and in the end nothing is left. Requests run in the harshest surroundings: a full collection before each container,
  * caches emptied at each refusal, with and without dead objects kept for reuse.
  *
@@ -20,22 +20,22 @@
 
 static bool refusing;
 static size_t granted; /* requests still to be granted while `refusing` */
-static size_t seen;    /* requests since refuse_after() */
+static size_t refused; /* requests since refuse_after() that were */
 
 static void refuse_after(size_t count)
 {
     refusing = true;
     granted = count;
-    seen = 0;
+    refused = 0;
 }
 
 static bool is_granted(cairn_runtime *runtime)
 {
-    seen++;
     if (!refusing || granted) {
         granted -= refusing;
         return true;
     }
+    refused++;
     caches_empty(runtime);
     (void)runtime_error(runtime, ENOMEM, "refused by the test");
     return false;
@@ -179,10 +179,37 @@ static void big_int(void)
     subject = cairn_int_parse(runtime, "-340282366920938463463374607431768211456", SIZE_MAX);
 }
 
+static void two_big_ints(void)
+{
+    subject = cairn_int_parse(runtime, "340282366920938463463374607431768211456", SIZE_MAX);
+    other = cairn_int_parse(runtime, "340282366920938463463374607431768206456", SIZE_MAX);
+}
+
 static void digit_and_int(void)
 {
     subject = number(INT64_C(1) << 40);
     other = number(-3000);
+}
+
+/* As many interned names as the table has room for, and the name of another one. */
+static void full_intern_table(void)
+{
+    enum { FULL = 42 };
+    other = cairn_list_new(runtime, NULL, 0);
+    for (int i = 0; i < FULL; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "name %d", i);
+        cairn_object *str = cairn_str_intern(runtime, name, SIZE_MAX);
+        assert_int_equal(cairn_list_append(other, str), 0);
+        cairn_decref(str);
+    }
+    short_text();
+}
+
+static void interned_already(void)
+{
+    short_text();
+    other = cairn_str_intern(runtime, cairn_str_text(subject), SIZE_MAX);
 }
 
 static void tuple(void)
@@ -194,6 +221,16 @@ static void list_of_4(void)
 {
     subject = list_of(4); /* as many as there is room for */
     other = number(5000);
+}
+
+static void dict_of_64(void)
+{
+    subject = dict_of(64);
+}
+
+static void set_of_64(void)
+{
+    subject = set_of(64);
 }
 
 static void list_of_64(void)
@@ -256,6 +293,33 @@ static int make_int(void)
 static int make_big_int(void)
 {
     return made(cairn_int_parse(runtime, "340282366920938463463374607431768211456", SIZE_MAX));
+}
+
+static int parse_small_int(void)
+{
+    return made(cairn_int_parse(runtime, "-4611686018427387904", SIZE_MAX));
+}
+
+static int parse_int_of_64_bits(void)
+{
+    return made(cairn_int_parse(runtime, "+9223372036854775807", SIZE_MAX));
+}
+
+static int parse_shared_int(void)
+{
+    return made(cairn_int_parse(runtime, "256", 3));
+}
+
+static int make_from_digits(void)
+{
+    const uint64_t digits[] = {1, 2, 3, 0};
+    return made(cairn_int_from_digits(runtime, true, digits, COUNT_OF(digits)));
+}
+
+static int make_from_a_small_digit(void)
+{
+    const uint64_t digits[] = {5000, 0};
+    return made(cairn_int_from_digits(runtime, false, digits, COUNT_OF(digits)));
 }
 
 static int make_float(void)
@@ -332,6 +396,38 @@ static int add_ints(void)
 static int multiply(void)
 {
     return made(cairn_int_multiply(runtime, subject, other));
+}
+
+static int subtract_to_small(void)
+{
+    return made(cairn_int_subtract(runtime, subject, other));
+}
+
+static int divide_ints(void)
+{
+    int error = made(cairn_int_divide(runtime, subject, other));
+    return error ? error : made(cairn_int_modulo(runtime, subject, other));
+}
+
+static int power_of_64_bits(void)
+{
+    return made(cairn_int_power(runtime, other, 5)); /* -3000 */
+}
+
+static int power_beyond(void)
+{
+    return made(cairn_int_power(runtime, other, 45));
+}
+
+static int intern_in_place(void)
+{
+    cairn_object *str = cairn_incref(subject);
+    bool there = other && cairn_is_str(other);
+    int error = cairn_str_intern_in_place(&str);
+    assert_ptr_equal(str, there ? other : subject);
+    assert_int_equal(cairn_str_is_interned(str), !error);
+    cairn_decref(str);
+    return error;
 }
 
 static int concat_text(void)
@@ -418,6 +514,71 @@ static int pop_many(void) /* needs no memory: a list that cannot shrink keeps it
     return cairn_list_insert(subject, 1, other);
 }
 
+/* Gives up what was popped, an int of this value. */
+static void popped(cairn_object *item, int64_t expected)
+{
+    int64_t value;
+    assert_non_null(item);
+    assert_int_equal(cairn_int_get(item, &value), 0);
+    assert_int_equal(value, expected);
+    cairn_decref(item);
+}
+
+/* Pops and deletions need no memory either, nor does a clear. */
+static int pop_from_list(void)
+{
+    for (size_t i = 0; i < 31; i++) {
+        popped(cairn_list_pop(subject, cairn_list_size(subject) - 1), 1063 - (int64_t)i);
+        assert_int_equal(cairn_list_delete(subject, 0), 0);
+    }
+    popped(cairn_list_pop(subject, 0), 1031);
+    popped(cairn_list_pop(subject, 0), 1032);
+    assert_int_equal(cairn_list_size(subject), 0);
+    return cairn_list_clear(subject);
+}
+
+static int pop_from_dict(void)
+{
+    cairn_object *keys[64];
+    cairn_object *key, *value;
+    cairn_position position = {0};
+    for (int i = 0; i < 64; i++) {
+        assert_int_equal(cairn_dict_next(subject, &position, &keys[i], &value), 0);
+        (void)cairn_incref(keys[i]);
+    }
+    for (int i = 0; i < 20; i++) {
+        popped(cairn_dict_pop(subject, keys[i]), 1000 + i);
+        assert_int_equal(cairn_dict_delete(subject, keys[20 + i]), 0);
+    }
+    for (int i = 63; i >= 40; i--) {
+        assert_int_equal(cairn_dict_pop_last(subject, &key, &value), 0);
+        assert_ptr_equal(key, keys[i]);
+        cairn_decref(key);
+        popped(value, 1000 + i);
+    }
+    assert_int_equal(cairn_dict_size(subject), 0);
+    for (int i = 0; i < 64; i++) {
+        cairn_decref(keys[i]);
+    }
+    return cairn_dict_clear(subject);
+}
+
+static int pop_from_set(void)
+{
+    int64_t value, sum = 0;
+    for (int i = 0; i < 64; i++) {
+        cairn_object *item = cairn_hashset_pop(subject);
+        assert_non_null(item);
+        assert_int_equal(cairn_int_get(item, &value), 0);
+        assert_false(cairn_hashset_contains(subject, item));
+        sum += value;
+        cairn_decref(item);
+    }
+    assert_int_equal(sum, 64 * 1000 + 63 * 64 / 2);
+    assert_int_equal(cairn_hashset_size(subject), 0);
+    return cairn_hashset_clear(subject);
+}
+
 static int set_entry(void)
 {
     return cairn_dict_set(subject, other, subject);
@@ -500,6 +661,11 @@ static const struct scenario {
 } scenarios[] = {
     {"int", no_subject, make_int, 1},
     {"big int", no_subject, make_big_int, 1},
+    {"parse small int", no_subject, parse_small_int, 1},
+    {"parse int of 64 bits", no_subject, parse_int_of_64_bits, 1},
+    {"parse shared int", no_subject, parse_shared_int, 1},
+    {"from digits", no_subject, make_from_digits, 1},
+    {"from a small digit", no_subject, make_from_a_small_digit, 1},
     {"float", no_subject, make_float, 1},
     {"str", no_subject, make_str, 1},
     {"wide str", no_subject, make_wide_str, 1},
@@ -509,9 +675,13 @@ static const struct scenario {
     {"bytes", no_subject, make_bytes, 1},
     {"empty ones", no_subject, make_empty_ones, 3},
     {"intern", no_subject, intern_names, 62},
+    {"intern in place", short_text, intern_in_place, 1},
+    {"intern in place, table full", full_intern_table, intern_in_place, 1},
+    {"intern in place, there already", interned_already, intern_in_place, 0},
     {"negate", big_int, negate, 1},
     {"add ints", digit_and_int, add_ints, 1},
     {"multiply", digit_and_int, multiply, 1},
+    {"power of 64 bits", digit_and_int, power_of_64_bits, 5},
     {"concat text", short_text, concat_text, 1},
     {"slice text", short_text, slice_text, 1},
     {"concat data", data, concat_data, 1},
@@ -528,6 +698,9 @@ static const struct scenario {
     {"slice list", list_of_64, slice_list, 2},
     {"list to tuple", list_of_64, list_to_tuple, 1},
     {"pop", list_of_64, pop_many, 0},
+    {"pops from a list", list_of_64, pop_from_list, 0},
+    {"pops from a dict", dict_of_64, pop_from_dict, 0},
+    {"pops from a set", set_of_64, pop_from_set, 0},
     {"first entry", empty_dict, set_entry, 1},
     {"sixth entry", dict_of_5, set_entry, 1},
     {"first key that is no str", dict_of_3_and_int, set_entry, 1},
@@ -544,6 +717,13 @@ static const struct scenario {
     {"namespace", no_subject, make_namespace, 2},
     {"attribute of an instance", instance, set_attribute, 1},
     {"attribute of a class", class_alone, set_attribute, 1},
+};
+
+/* Where ints have no bounds. */
+static const struct scenario of_big_ints[] = {
+    {"subtract to a small int", two_big_ints, subtract_to_small, 2},
+    {"divide", two_big_ints, divide_ints, 5},
+    {"power beyond 64 bits", digit_and_int, power_beyond, 9},
 };
 
 /* ---- the proof ---- */
@@ -600,7 +780,7 @@ static void collect_before_each(bool wanted)
     }
 }
 
-/* Runs a scenario with request n refused and all after it; true if it succeeded. */
+/* Runs a scenario with request n refused and all after it; true if none was. */
 static bool run_refusing(const struct scenario *scenario, size_t n, size_t cache_limit)
 {
     static char before[4096], after[4096];
@@ -612,6 +792,8 @@ static bool run_refusing(const struct scenario *scenario, size_t n, size_t cache
     int error = scenario->run();
     collect_before_each(false);
     refusing = false;
+    bool none = refused == 0;
+    assert_true(error == 0 || !none);
     describe(after, sizeof after);
     assert_sound();
     if (error) {
@@ -623,22 +805,38 @@ static bool run_refusing(const struct scenario *scenario, size_t n, size_t cache
         assert_int_equal(scenario->run(), 0); /* with memory it works */
     }
     end(scenario->name);
-    return error == 0;
+    return none;
+}
+
+static void refuse_each_request(const struct scenario *scenario, size_t cache_limit)
+{
+    size_t n = 0;
+    while (!run_refusing(scenario, n, cache_limit)) {
+        n++;
+    }
+    if (cache_limit == 0 && n < scenario->requests) {
+        fail_msg("%s: %zu requests were refused, not %zu", scenario->name, n, scenario->requests);
+    }
 }
 
 static void every_operation_survives_every_refusal(void **state)
 {
     (void)state;
-    const size_t limits[] = {0, CAIRN_CACHE_LIMIT_DEFAULT};
-    for (size_t i = 0; i < COUNT_OF(scenarios) * COUNT_OF(limits); i++) {
-        const struct scenario *scenario = &scenarios[i / 2];
-        size_t n = 0;
-        while (!run_refusing(scenario, n, limits[i % 2])) {
-            n++;
-        }
-        if (limits[i % 2] == 0 && n < scenario->requests) {
-            fail_msg("%s: %zu requests were refused, not %zu", scenario->name, n, scenario->requests);
-        }
+    for (size_t i = 0; i < COUNT_OF(scenarios); i++) {
+        refuse_each_request(&scenarios[i], 0);
+        refuse_each_request(&scenarios[i], CAIRN_CACHE_LIMIT_DEFAULT);
+    }
+}
+
+static void arithmetic_beyond_64_bits_survives_every_refusal(void **state)
+{
+    (void)state;
+    if (!cairn_int_is_unbounded()) {
+        skip();
+    }
+    for (size_t i = 0; i < COUNT_OF(of_big_ints); i++) {
+        refuse_each_request(&of_big_ints[i], 0);
+        refuse_each_request(&of_big_ints[i], CAIRN_CACHE_LIMIT_DEFAULT);
     }
 }
 
@@ -794,6 +992,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operation_survives_every_refusal),
+        cmocka_unit_test(arithmetic_beyond_64_bits_survives_every_refusal),
         cmocka_unit_test(the_end_needs_no_memory),
         cmocka_unit_test(the_state_of_the_kinds_needs_memory),
         cmocka_unit_test(what_is_kept_for_reuse_goes_before_a_request_is_refused),
