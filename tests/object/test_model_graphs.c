@@ -4,8 +4,9 @@
 /* test_model_graphs.c: random graphs of objects against the model of reachability in graph.h: after every collection
  * what is dead is what the model says, and so are counts, generations, weak references, finalizers and callbacks. More
  * than 100,000 graphs at scale 100, in these plans:
- *   collections asked for; collections at each allocation, of the generation that is due and of all (hostile); deferred reclamation; bounded mode; threads that
- *   share a runtime; large graphs and containers; memory refused at each call into the system, and at a limit.
+ *   collections asked for; collections at each allocation, of the generation that is due and of all (hostile); deferred
+ *   reclamation; bounded mode; threads that share a runtime; large graphs and containers; memory refused at each call
+ *   into the system, and at a limit.
  * The runtime's own check runs after each graph, in the debug build after each step. */
 
 #include <sched.h>
@@ -120,14 +121,19 @@ static void build(struct graph *graph, size_t objects, size_t keep)
     drop_most_roots(graph, keep);
 }
 
+static void checked_step(struct graph *graph)
+{
+    graph_step(graph);
+    if (CHECK_STEPS) {
+        graph_check_sound(graph);
+    }
+}
+
 static void one_graph(struct graph *graph, const struct plan *plan)
 {
     build(graph, plan->objects, plan->keep ? plan->keep : KEEP);
     for (size_t i = 0; i < plan->steps; i++) {
-        graph_step(graph);
-        if (CHECK_STEPS) {
-            graph_check_sound(graph);
-        }
+        checked_step(graph);
     }
     if (!graph->exact) {
         graph_check_sound(graph);
@@ -373,7 +379,7 @@ static void *thread_steps(void *arg)
     struct graph *graph = crew->graph;
     cairn_gil_acquire(graph->runtime);
     for (size_t i = 0; i < crew->steps; i++) {
-        graph_step(graph);
+        checked_step(graph);
         if (i % 3 == 0) {
             cairn_gil_release(graph->runtime);
             sched_yield();
@@ -430,7 +436,7 @@ static size_t graph_with_refusals(unsigned kinds, size_t n, size_t *refused)
     os_fake_refuse_nth(kinds, n);
     build(&graph, plan.objects, KEEP);
     for (size_t i = 0; i < plan.steps; i++) {
-        graph_step(&graph);
+        checked_step(&graph);
     }
     *refused += os_fake_rule_refused();
     size_t seen = os_fake_rule_seen();
