@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Copyright (c) 2026 The Cairn authors */
 
-/* os_fake.c: see os_fake.h. The ledger is an array of ranges sorted by address, in static memory, so that keeping it
- * asks nothing of any heap. Invariant: ranges do not overlap and none is empty. */
+/* os_fake.c: see os_fake.h. A ledger is an array of ranges sorted by address, in static memory, so that keeping it asks
+ * nothing of any heap; there is one of what is reserved, and one of what of that is committed. Invariants: ranges of a
+ * ledger do not overlap and none is empty; committed ones do not touch, and lie in reserved ones. */
 
 #include "support/os_fake.h"
 
@@ -23,9 +24,11 @@ struct range {
 enum { RANGES_MAX = 1 << 16, FAULTS_SHOWN = 10 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct range ranges[RANGES_MAX];
-static size_t range_count;
-static size_t reserved_bytes;
+static struct ledger {
+    struct range ranges[RANGES_MAX];
+    size_t count;
+    size_t bytes;
+} reserved, committed;
 static size_t leaf_bytes_before; /* of the page map, reserved before the ledger began */
 static size_t budget;
 static size_t faults;
@@ -64,13 +67,13 @@ static void fault(const char *what, const void *address, size_t size)
 }
 
 /* Index of the first range that ends above `address`. */
-static size_t range_index(uintptr_t address)
+static size_t range_index(const struct ledger *ledger, uintptr_t address)
 {
     size_t low = 0;
-    size_t high = range_count;
+    size_t high = ledger->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (ranges[middle].start + ranges[middle].size > address) {
+        if (ledger->ranges[middle].start + ledger->ranges[middle].size > address) {
             high = middle;
         } else {
             low = middle + 1;
@@ -82,54 +85,82 @@ static size_t range_index(uintptr_t address)
 static bool range_covers(const void *address, size_t size)
 {
     uintptr_t start = (uintptr_t)address;
-    size_t at = range_index(start);
-    return at < range_count && ranges[at].start <= start && start + size <= ranges[at].start + ranges[at].size;
+    size_t at = range_index(&reserved, start);
+    return at < reserved.count && reserved.ranges[at].start <= start &&
+           start + size <= reserved.ranges[at].start + reserved.ranges[at].size;
 }
 
-static void ledger_insert_at(size_t at, uintptr_t start, size_t size)
+static void insert_at(struct ledger *ledger, size_t at, uintptr_t start, size_t size)
 {
-    if (range_count == RANGES_MAX) {
-        fprintf(stderr, "os_fake: more than %d reservations; raise RANGES_MAX\n", RANGES_MAX);
+    if (ledger->count == RANGES_MAX) {
+        fprintf(stderr, "os_fake: more than %d ranges; raise RANGES_MAX\n", RANGES_MAX);
         abort();
     }
-    memmove(&ranges[at + 1], &ranges[at], (range_count - at) * sizeof ranges[0]);
-    ranges[at] = (struct range){start, size};
-    range_count++;
+    memmove(&ledger->ranges[at + 1], &ledger->ranges[at], (ledger->count - at) * sizeof ledger->ranges[0]);
+    ledger->ranges[at] = (struct range){start, size};
+    ledger->count++;
+    ledger->bytes += size;
+}
+
+static void delete_at(struct ledger *ledger, size_t at)
+{
+    ledger->bytes -= ledger->ranges[at].size;
+    ledger->count--;
+    memmove(&ledger->ranges[at], &ledger->ranges[at + 1], (ledger->count - at) * sizeof ledger->ranges[0]);
+}
+
+/* Takes what there is of [start, start + size) out. */
+static void ledger_cut(struct ledger *ledger, uintptr_t start, size_t size)
+{
+    uintptr_t end = start + size;
+    size_t at;
+    while ((at = range_index(ledger, start)) < ledger->count && ledger->ranges[at].start < end) {
+        struct range range = ledger->ranges[at];
+        delete_at(ledger, at);
+        if (range.start + range.size > end) {
+            insert_at(ledger, at, end, range.start + range.size - end);
+        }
+        if (range.start < start) {
+            insert_at(ledger, at, range.start, start - range.start);
+        }
+    }
 }
 
 static void ledger_add(const void *address, size_t size)
 {
     uintptr_t start = (uintptr_t)address;
-    size_t at = range_index(start);
-    if (at < range_count && ranges[at].start < start + size) {
+    size_t at = range_index(&reserved, start);
+    if (at < reserved.count && reserved.ranges[at].start < start + size) {
         fault("reservation overlaps another", address, size);
     }
-    ledger_insert_at(at, start, size);
-    reserved_bytes += size;
+    insert_at(&reserved, at, start, size);
 }
 
 /* Takes [address, address + size) out of the range that covers it; the caller has checked that one does. */
 static void ledger_remove(const void *address, size_t size)
 {
     uintptr_t start = (uintptr_t)address;
-    struct range *range = &ranges[range_index(start)];
-    size_t before = start - range->start;
-    size_t after = range->size - before - size;
-    if (before > 0 && after > 0) {
+    const struct range *range = &reserved.ranges[range_index(&reserved, start)];
+    if (range->start < start && start + size < range->start + range->size) {
         fault("release from the middle of a reservation", address, size);
     }
-    if (before > 0) {
-        range->size = before;
-        if (after > 0) {
-            ledger_insert_at((size_t)(range - ranges) + 1, start + size, after);
-        }
-    } else if (after > 0) {
-        *range = (struct range){start + size, after};
-    } else {
-        range_count--;
-        memmove(range, range + 1, (range_count - (size_t)(range - ranges)) * sizeof *range);
+    ledger_cut(&reserved, start, size);
+    ledger_cut(&committed, start, size);
+}
+
+/* Commits are idempotent: what is committed already is taken once, what touches becomes one range. */
+static void ledger_commit(const void *address, size_t size)
+{
+    uintptr_t start = (uintptr_t)address;
+    uintptr_t end = start + size;
+    size_t at = range_index(&committed, start - 1);
+    while (at < committed.count && committed.ranges[at].start <= end) {
+        struct range range = committed.ranges[at];
+        start = range.start < start ? range.start : start;
+        end = range.start + range.size > end ? range.start + range.size : end;
+        delete_at(&committed, at);
     }
-    reserved_bytes -= size;
+    insert_at(&committed, at, start, end - start);
 }
 
 static bool known(const char *what, const void *address, size_t size)
@@ -176,7 +207,7 @@ static size_t leaf_bytes(void)
 
 static bool over_budget(size_t more)
 {
-    if (budget == 0 || reserved_bytes - leaf_bytes() + more <= budget) {
+    if (budget == 0 || reserved.bytes - leaf_bytes() + more <= budget) {
         return false;
     }
     calls.refused++;
@@ -209,6 +240,9 @@ static bool fake_commit(void *address, size_t size)
     calls.commit++;
     bool done = known("commit of what is not reserved", address, size) && !refused(OS_FAKE_COMMIT) &&
                 os_system.commit(address, size);
+    if (done) {
+        ledger_commit(address, size);
+    }
     leave();
     return done;
 }
@@ -257,6 +291,7 @@ static void *fake_remap(void *address, size_t old_size, size_t new_size, void *t
         if (target == NULL) {
             ledger_add(result, new_size);
         }
+        ledger_commit(result, new_size); /* the heap remaps what it has committed whole */
     }
     leave();
     return result;
@@ -403,12 +438,17 @@ size_t os_fake_moves_of_this_thread(void)
 
 size_t os_fake_reserved_bytes(void)
 {
-    return read_locked(&reserved_bytes) - leaf_bytes();
+    return read_locked(&reserved.bytes) - leaf_bytes();
+}
+
+size_t os_fake_committed_bytes(void)
+{
+    return read_locked(&committed.bytes) - leaf_bytes();
 }
 
 size_t os_fake_reserved_ranges(void)
 {
-    return read_locked(&range_count) - leaf_bytes() / (MAP_LEAF_COUNT * sizeof(map_entry));
+    return read_locked(&reserved.count) - leaf_bytes() / (MAP_LEAF_COUNT * sizeof(map_entry));
 }
 
 bool os_fake_covers(const void *address, size_t size)

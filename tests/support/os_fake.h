@@ -59,9 +59,10 @@ struct os_fake_calls os_fake_calls(void);
 /* How many remaps to another place the calling thread has had done for it, ever. */
 size_t os_fake_moves_of_this_thread(void);
 
-/* The ledger: what is reserved now, in bytes and in ranges, but for the leaves of the page map: they stay once made, and
+/* The ledger: what is reserved now, in bytes and in ranges, and how many bytes of that are committed, but for the leaves of the page map: they stay once made, and
  * whether the next arena needs another is the chance of where the system puts it. */
 size_t os_fake_reserved_bytes(void);
+size_t os_fake_committed_bytes(void);
 size_t os_fake_reserved_ranges(void);
 bool os_fake_covers(const void *address, size_t size);
 

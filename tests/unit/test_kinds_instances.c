@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "support/kinds.h"
+#include "support/os_fake.h"
 
 static cairn_object *class_named(const char *name, cairn_object *base)
 {
@@ -328,22 +329,85 @@ static void the_last_finalizers_may_use_the_kinds(void **state)
     assert_int_equal(found.mapped_bytes, found.returned_bytes);
 }
 
-static void runtimes_start_and_end_many_times(void **state)
+/* An object of each kind, of sizes that change from one runtime to the next: strs interned and not, large blocks, tables
+ * that grow; what is in the list stays there. */
+static void put_all_kinds(cairn_object *list, size_t i)
+{
+    char text[24];
+    int length = snprintf(text, sizeof text, "number %zu", i);
+    cairn_object *name = cairn_str_new(runtime, text, (size_t)length);
+    cairn_object *point = class_named("Point", NULL);
+    cairn_object *ints[3] = {cairn_int_new(runtime, 5), cairn_int_new(runtime, (int64_t)i + 1000),
+                             cairn_int_parse(runtime, "340282366920938463463374607431768211456", SIZE_MAX)};
+    cairn_object *parts[] = {cairn_tuple_new(runtime, ints, 3),
+                             cairn_dict_new(runtime),
+                             cairn_hashset_new(runtime),
+                             cairn_float_new(runtime, (double)i),
+                             cairn_str_intern(runtime, text, (size_t)length),
+                             cairn_bytes_new(runtime, text, (size_t)length),
+                             cairn_bytes_new(runtime, NULL, i % 100 ? 0 : KIB(300)),
+                             cairn_none(runtime),
+                             cairn_instance_new(point),
+                             cairn_namespace_new(runtime),
+                             point};
+    for (int64_t k = 0; k < (int64_t)(i % 20); k++) {
+        cairn_object *number = cairn_int_new(runtime, k * 100);
+        assert_int_equal(cairn_dict_set(parts[1], number, list), 0);
+        assert_int_equal(cairn_hashset_add(parts[2], number), 0);
+        cairn_decref(number);
+    }
+    put(parts[8], "x", (int64_t)i);
+    put(parts[9], text, (int64_t)i);
+    assert_int_equal(cairn_attribute_set(parts[8], name, list), 0);
+    for (size_t k = 0; k < COUNT_OF(parts); k++) {
+        assert_int_equal(cairn_list_append(list, parts[k]), 0);
+        cairn_decref(parts[k]);
+    }
+    for (size_t k = 0; k < COUNT_OF(ints); k++) {
+        cairn_decref(ints[k]);
+    }
+    cairn_decref(name);
+}
+
+/* Every second runtime has garbage in the end, every fifth what the program keeps. */
+static void one_runtime(size_t i)
+{
+    runtime = cairn_runtime_create(NULL);
+    assert_non_null(runtime);
+    cairn_object *list = cairn_list_new(runtime, NULL, 0);
+    put_all_kinds(list, i);
+    assert_true(os_fake_committed_bytes() > 0 && os_fake_committed_bytes() <= os_fake_reserved_bytes());
+    bool keeps = i % 5 == 0;
+    if (!keeps) {
+        if (i % 2) {
+            assert_int_equal(cairn_list_append(list, list), 0);
+        }
+        cairn_decref(list);
+    }
+    cairn_runtime_end found;
+    assert_int_equal(cairn_runtime_destroy_checked(runtime, NULL, &found), 0);
+    assert_int_equal(found.kept_objects > 0, keeps);
+    assert_true(keeps || found.kept_blocks == 0);
+    assert_int_equal(found.mapped_bytes, found.returned_bytes);
+}
+
+static void runtimes_start_and_end_10000_times_with_every_kind(void **state)
 {
     (void)state;
-    for (size_t i = 0, times = test_scaled(2000); i < times; i++) {
-        runtime = cairn_runtime_create(NULL);
-        cairn_object *space = cairn_namespace_new(runtime);
-        put(space, "x", (int64_t)i);
-        cairn_decref(space);
-        cairn_runtime_end found;
-        assert_int_equal(cairn_runtime_destroy_checked(runtime, NULL, &found), 0);
-        assert_int_equal(found.kept_objects + found.kept_blocks, 0);
+    size_t ranges = os_fake_reserved_ranges();
+    size_t reserved = os_fake_reserved_bytes(), committed = os_fake_committed_bytes();
+    for (size_t i = 0, times = test_scaled(10000); i < times; i++) {
+        one_runtime(i);
+        assert_int_equal(os_fake_reserved_bytes(), reserved);
+        assert_int_equal(os_fake_committed_bytes(), committed);
+        assert_int_equal(os_fake_reserved_ranges(), ranges);
     }
+    assert_int_equal(os_fake_faults(), 0);
 }
 
 int main(void)
 {
+    os_fake_install();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(attributes_are_found_in_instance_class_and_bases, test_runtime_start,
                                         test_runtime_end),
@@ -361,7 +425,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(namespaces_have_attributes_and_weak_references, test_runtime_start,
                                         test_runtime_end),
         cmocka_unit_test(the_last_finalizers_may_use_the_kinds),
-        cmocka_unit_test(runtimes_start_and_end_many_times),
+        cmocka_unit_test(runtimes_start_and_end_10000_times_with_every_kind),
     };
     return cmocka_run_group_tests_name("kinds: instances", tests, NULL, NULL);
 }
