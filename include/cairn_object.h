@@ -798,7 +798,9 @@ typedef enum cairn_object_fault_kind {
     CAIRN_FAULT_DEAD,         /* a count changed of a dead object, or of what is none (CAIRN_OBJECT_CHECKS) */
     CAIRN_FAULT_OVER_RELEASE, /* a reference given up that nobody had: the count was zero or less already */
     CAIRN_FAULT_COUNT,  /* a collection found more references to an object than its count says: a traverse function
-                                 visits too often, or a reference was not counted */
+                                 visits too often, or a reference was not counted. In bounded mode those of young
+                                 objects and full ones that are asked for say so; to its steps, between which counts
+                                 change, the object is alive */
     CAIRN_FAULT_TRACK,  /* tracked twice, or an atom tracked */
     CAIRN_FAULT_GIL,    /* an object or a runtime used without its GIL; released and not held; acquired twice */
     CAIRN_FAULT_TYPE,   /* a type that cairn_type_error() refuses, or an object of another type than needed */
@@ -813,8 +815,8 @@ typedef struct cairn_object_fault {
     const char *text;           /* one line: what, with the object dumped: address, type, count, and where it lies */
 } cairn_object_fault;
 
-/* Called on a fault, on the thread at fault. If it returns, the call at fault does nothing. The default handler writes
- * the line to stderr and aborts. NULL restores it. Returns the previous one. [any] */
+/* Called on a fault, on the thread at fault. If it returns, the call at fault does nothing, and returns what it does when
+ * it fails: NULL, EINVAL, false, 0 (cairn_runtime_check(): 1). The default handler writes the line to stderr and aborts. NULL restores it. Returns the previous one. [any] */
 typedef void (*cairn_object_fault_handler)(const cairn_object_fault *fault);
 CAIRN_API cairn_object_fault_handler cairn_set_object_fault_handler(cairn_object_fault_handler handler);
 

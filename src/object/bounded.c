@@ -636,7 +636,7 @@ void bounded_step_anyway(cairn_runtime *runtime)
 
 bool cairn_collector_step(cairn_runtime *runtime)
 {
-    CHECK_GIL(runtime, "collector_step");
+    CHECK_GIL(runtime, "collector_step", false);
     unsigned step_us = runtime->step_us;
     runtime->step_us = step_us ? step_us : CAIRN_STEP_DEFAULT_US;
     bool done = step_once(runtime);

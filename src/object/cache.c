@@ -69,7 +69,7 @@ void caches_empty(cairn_runtime *runtime)
 
 bool cairn_runtime_visit_caches(cairn_runtime *runtime, bool (*visitor)(const cairn_cache *cache, void *arg), void *arg)
 {
-    CHECK_GIL(runtime, "runtime_visit_caches");
+    CHECK_GIL(runtime, "runtime_visit_caches", false);
     for (const cairn_cache *cache = runtime->caches; cache; cache = cache->next) {
         if (!visitor(cache, arg)) {
             return false;

@@ -216,7 +216,7 @@ static void check_queue(struct check *check)
 
 size_t cairn_runtime_check(cairn_runtime *runtime, FILE *out)
 {
-    CHECK_GIL(runtime, "runtime_check");
+    CHECK_GIL(runtime, "runtime_check", 1);
     struct check check = {.runtime = runtime, .out = out};
     check.faults = cairn_heap_check(runtime->heap, out);
     check_sides(&check);

@@ -33,7 +33,7 @@ bool cairn_collector_is_enabled(const cairn_runtime *runtime)
 
 int cairn_collector_set_threshold(cairn_runtime *runtime, const unsigned *thresholds, size_t count)
 {
-    CHECK_GIL(runtime, "collector_set_threshold");
+    CHECK_GIL(runtime, "collector_set_threshold", EINVAL);
     if (count < 1 || count > CAIRN_GENERATIONS) {
         return runtime_error(runtime, EINVAL, "one to three thresholds can be set");
     }
@@ -78,7 +78,7 @@ void cairn_collector_set_output(cairn_runtime *runtime, FILE *out)
 
 int cairn_collector_add_callback(cairn_runtime *runtime, cairn_collector_callback callback, void *arg)
 {
-    CHECK_GIL(runtime, "collector_add_callback");
+    CHECK_GIL(runtime, "collector_add_callback", EINVAL);
     struct callback *added = cairn_runtime_alloc(runtime, sizeof *added);
     if (!added) {
         return ENOMEM;
@@ -108,7 +108,7 @@ void callbacks_sweep(cairn_runtime *runtime)
 
 int cairn_collector_remove_callback(cairn_runtime *runtime, cairn_collector_callback callback, void *arg)
 {
-    CHECK_GIL(runtime, "collector_remove_callback");
+    CHECK_GIL(runtime, "collector_remove_callback", EINVAL);
     for (struct callback *at = runtime->callbacks; at; at = at->next) {
         if (at->function == callback && at->arg == arg) {
             at->function = NULL;
@@ -239,7 +239,7 @@ static bool visit_tracked(cairn_runtime *runtime, const struct visiting *visitin
 bool cairn_collector_visit_objects(cairn_runtime *runtime, int generation,
                                    bool (*visitor)(cairn_object *object, void *arg), void *arg)
 {
-    CHECK_GIL(runtime, "collector_visit_objects");
+    CHECK_GIL(runtime, "collector_visit_objects", false);
     if (generation < -1 || generation >= CAIRN_GENERATIONS) {
         (void)runtime_error(runtime, EINVAL, "invalid generation");
         return false;
@@ -270,7 +270,7 @@ static bool visit_referrer(cairn_object *object, void *arg)
 bool cairn_collector_visit_referrers(cairn_runtime *runtime, cairn_object *object,
                                      bool (*visitor)(cairn_object *referrer, void *arg), void *arg)
 {
-    CHECK_GIL(runtime, "collector_visit_referrers");
+    CHECK_GIL(runtime, "collector_visit_referrers", false);
     struct search search = {.target = object, .visiting = {-1, visitor, arg}};
     return visit_tracked(runtime, &(struct visiting){-1, visit_referrer, &search});
 }

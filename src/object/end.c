@@ -251,7 +251,7 @@ int cairn_runtime_destroy_checked(cairn_runtime *runtime, FILE *out, cairn_runti
     if (!runtime) {
         return EINVAL;
     }
-    CHECK_GIL(runtime, "runtime_destroy");
+    CHECK_GIL(runtime, "runtime_destroy", EINVAL);
     cairn_runtime_end result = {0};
     let_go(runtime, &result);
     struct kept kept = {0};

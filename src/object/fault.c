@@ -9,6 +9,7 @@
 
 #include "object/runtime.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -104,6 +105,7 @@ bool gil_check(const cairn_runtime *runtime, const char *call)
         return true;
     }
     cairn_object_report(CAIRN_FAULT_GIL, call, NULL, "the calling thread does not hold the runtime's GIL");
+    errno = EINVAL;
     return false;
 }
 

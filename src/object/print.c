@@ -43,7 +43,7 @@ static void print_caches(const cairn_runtime *runtime, FILE *out)
 
 int cairn_runtime_print_stats(cairn_runtime *runtime, FILE *out)
 {
-    CHECK_GIL(runtime, "runtime_print_stats");
+    CHECK_GIL(runtime, "runtime_print_stats", EINVAL);
     cairn_runtime_stats stats;
     cairn_runtime_get_stats(runtime, &stats);
     (void)fprintf(out, "cairn: runtime \"%s\"\n", cairn_heap_name(runtime->heap));
@@ -130,7 +130,7 @@ static void put_caches(const cairn_runtime *runtime, FILE *out)
 
 int cairn_runtime_print_stats_json(cairn_runtime *runtime, FILE *out)
 {
-    CHECK_GIL(runtime, "runtime_print_stats_json");
+    CHECK_GIL(runtime, "runtime_print_stats_json", EINVAL);
     cairn_runtime_stats stats;
     cairn_runtime_get_stats(runtime, &stats);
     (void)fputs("{\"name\": ", out);

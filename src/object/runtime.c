@@ -197,7 +197,7 @@ void cairn_runtime_poll_slow(cairn_runtime *runtime)
 
 size_t cairn_object_trim(cairn_runtime *runtime)
 {
-    CHECK_GIL(runtime, "object_trim");
+    CHECK_GIL(runtime, "object_trim", 0);
     caches_empty(runtime);
     owner_return_empty(runtime->containers);
     owner_return_empty(runtime->atoms);
@@ -209,6 +209,7 @@ size_t cairn_object_trim(cairn_runtime *runtime)
 
 void cairn_runtime_get_stats(const cairn_runtime *runtime, cairn_runtime_stats *stats)
 {
+    *stats = (cairn_runtime_stats){0};
     CHECK_GIL(runtime, "runtime_get_stats");
     *stats = (cairn_runtime_stats){
         .objects_made = runtime->objects_made,

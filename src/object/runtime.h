@@ -24,6 +24,7 @@
 #ifndef CAIRN_OBJECT_RUNTIME_H
 #define CAIRN_OBJECT_RUNTIME_H
 
+#include <errno.h>
 #include <stdatomic.h>
 
 #include "cairn_object.h"
@@ -62,6 +63,7 @@ struct side_word {
     uint64_t doing;
 };
 
+_Static_assert(sizeof(cairn_object) == 16, "the header of an object is its count and its type");
 _Static_assert(sizeof(struct side_word) == 64, "one line for all that the collector asks about an object");
 
 struct side {
@@ -570,13 +572,26 @@ bool gil_start(cairn_runtime *runtime, bool none, unsigned interval_us);
 void gil_end(cairn_runtime *runtime);
 void gil_yield(cairn_runtime *runtime);
 
+/* At the start of a public function, in debug builds: without the GIL, or with an object that is none, the fault is
+ * reported, and if the handler returns the function does nothing and returns what comes third, if anything. */
 #if defined(CAIRN_DEBUG) && CAIRN_DEBUG
-#define CHECK_OBJECT(object, call) ((void)cairn_object_check(object, call))
-#define CHECK_GIL(runtime, call) ((void)gil_check(runtime, call))
+#define CHECK_OBJECT(object, call, ...)                                                                                \
+    do {                                                                                                               \
+        if (!cairn_object_check(object, call)) {                                                                       \
+            errno = EINVAL;                                                                                            \
+            return __VA_ARGS__;                                                                                        \
+        }                                                                                                              \
+    } while (0)
+#define CHECK_GIL(runtime, call, ...)                                                                                  \
+    do {                                                                                                               \
+        if (!gil_check(runtime, call)) {                                                                               \
+            return __VA_ARGS__;                                                                                        \
+        }                                                                                                              \
+    } while (0)
 #else
-#define CHECK_OBJECT(object, call) ((void)0)
-#define CHECK_GIL(runtime, call) ((void)0)
+#define CHECK_OBJECT(object, call, ...) ((void)0)
+#define CHECK_GIL(runtime, call, ...) ((void)0)
 #endif
-bool gil_check(const cairn_runtime *runtime, const char *call);
+bool gil_check(const cairn_runtime *runtime, const char *call); /* false: reported, and errno is EINVAL */
 
 #endif

@@ -127,7 +127,7 @@ static void refuse(cairn_runtime *runtime, const cairn_object *referent, bool fo
 
 cairn_weak *cairn_weak_new(cairn_object *referent, cairn_weak_callback callback, cairn_object *context)
 {
-    CHECK_OBJECT(referent, "weak_new");
+    CHECK_OBJECT(referent, "weak_new", NULL);
     cairn_runtime *runtime = object_runtime(referent);
     if (!runtime || !referent->type->weak_offset || (context && !callback)) {
         errno = EINVAL;
@@ -178,7 +178,7 @@ bool cairn_weak_is_dead(const cairn_weak *weak)
 
 cairn_object *cairn_weak_get(cairn_weak *weak)
 {
-    CHECK_OBJECT(&weak->object, "weak_get");
+    CHECK_OBJECT(&weak->object, "weak_get", NULL);
     return cairn_weak_is_dead(weak) ? NULL : cairn_incref(weak->referent);
 }
 

@@ -379,7 +379,7 @@ static int put(cairn_weak_table *table, const struct matching *matching, cairn_o
 
 int cairn_weak_table_set(cairn_weak_table *table, cairn_object *key, cairn_object *value)
 {
-    CHECK_OBJECT(&table->object, "weak_table_set");
+    CHECK_OBJECT(&table->object, "weak_table_set", EINVAL);
     cairn_runtime *runtime = object_runtime(&table->object);
     struct matching matching = {.match = match_equal, .arg = key};
     if (cairn_object_hash(key, &matching.hash) != 0) {
@@ -394,7 +394,7 @@ int cairn_weak_table_set(cairn_weak_table *table, cairn_object *key, cairn_objec
 cairn_object *cairn_weak_table_find(cairn_weak_table *table, uint64_t hash, bool (*match)(cairn_object *key, void *arg),
                                     void *arg)
 {
-    CHECK_OBJECT(&table->object, "weak_table_find");
+    CHECK_OBJECT(&table->object, "weak_table_find", NULL);
     ptrdiff_t found = find(table, &(struct matching){hash, match, arg});
     return found == NOT_FOUND ? NULL : side_get(table, CAIRN_WEAK_VALUES, table->entries[found].value);
 }
@@ -407,7 +407,7 @@ cairn_object *cairn_weak_table_get(cairn_weak_table *table, cairn_object *key)
 
 int cairn_weak_table_remove(cairn_weak_table *table, cairn_object *key)
 {
-    CHECK_OBJECT(&table->object, "weak_table_remove");
+    CHECK_OBJECT(&table->object, "weak_table_remove", EINVAL);
     struct matching matching = {.match = match_equal, .arg = key};
     ptrdiff_t found = cairn_object_hash(key, &matching.hash) ? NOT_FOUND : find(table, &matching);
     if (found == NOT_FOUND) {
@@ -429,7 +429,7 @@ size_t cairn_weak_table_count(const cairn_weak_table *table)
 bool cairn_weak_table_visit(cairn_weak_table *table, bool (*visitor)(cairn_object *key, cairn_object *value, void *arg),
                             void *arg)
 {
-    CHECK_OBJECT(&table->object, "weak_table_visit");
+    CHECK_OBJECT(&table->object, "weak_table_visit", false);
     bool more = true;
     (void)cairn_incref(&table->object);
     table->visits++;
