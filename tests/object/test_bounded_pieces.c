@@ -3,7 +3,7 @@
 
 /* test_bounded_pieces.c: in bounded mode one strongly connected piece of garbage, too large for a batch, dies by the
  * collector's rules though its finalizers and its clearing are spread over many steps, with the program at work between
- * them; and an object with very many references does not make one long step. */
+ * them; and an object with very many references does not make one long step. How long steps are is tested as counts. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -346,15 +346,274 @@ static void a_long_list_changes_between_steps(void **state)
     (void)cairn_collect(runtime, 2);
 }
 
+/* A user's type with traverse_part: a row of references in memory of its own. */
+struct shelf {
+    cairn_object object;
+    cairn_object **items;
+    size_t length;
+};
+
+enum { SHELF_ITEMS = 30000, SHELF_PART = 2000 };
+
+static size_t parts, parts_beyond; /* calls of shelf_part, and those with a position that is no more */
+
+static struct shelf *shelf_of(cairn_object *object)
+{
+    return (struct shelf *)(void *)object;
+}
+
+static size_t shelf_part(cairn_object *self, size_t from, cairn_visit visit, void *arg)
+{
+    const struct shelf *shelf = shelf_of(self);
+    parts++;
+    parts_beyond += from > 0 && from >= shelf->length;
+    size_t to = from + SHELF_PART < shelf->length ? from + SHELF_PART : shelf->length;
+    for (size_t i = from; i < to; i++) {
+        CAIRN_VISIT(shelf->items[i]);
+    }
+    return to < shelf->length ? to : 0;
+}
+
+static void shelf_traverse(cairn_object *self, cairn_visit visit, void *arg)
+{
+    for (size_t i = 0; i < shelf_of(self)->length; i++) {
+        CAIRN_VISIT(shelf_of(self)->items[i]);
+    }
+}
+
+static void shelf_shrink(struct shelf *shelf, size_t length)
+{
+    while (shelf->length > length) {
+        cairn_decref(shelf->items[--shelf->length]);
+    }
+    shelf->items = realloc(shelf->items, (length + 1) * sizeof(*shelf->items));
+    require(shelf->items != NULL);
+}
+
+static void shelf_clear(cairn_object *self)
+{
+    struct shelf *shelf = shelf_of(self);
+    while (shelf->length) {
+        cairn_decref(shelf->items[--shelf->length]);
+    }
+}
+
+static void shelf_dealloc(cairn_object *self)
+{
+    shelf_clear(self);
+    free(shelf_of(self)->items);
+}
+
+static const cairn_type shelf_type = {.struct_size = sizeof(cairn_type),
+                                      .name = "shelf",
+                                      .size = sizeof(struct shelf),
+                                      .traverse = shelf_traverse,
+                                      .traverse_part = shelf_part,
+                                      .clear = shelf_clear,
+                                      .dealloc = shelf_dealloc};
+
+/* A shelf of references to `item`, the last one its only one to a ring of two links. */
+static struct shelf *shelf_new(size_t length, cairn_object *item)
+{
+    struct shelf *shelf = shelf_of(cairn_object_new(runtime, &shelf_type, 0));
+    require(shelf != NULL);
+    shelf->items = malloc((length + 1) * sizeof(*shelf->items));
+    require(shelf->items != NULL);
+    while (shelf->length < length) {
+        shelf->items[shelf->length++] = cairn_incref(item);
+    }
+    cairn_object *ring = cairn_object_new(runtime, &plain, 0), *other = cairn_object_new(runtime, &plain, 0);
+    require(ring && other);
+    cairn_set(&link_of(ring)->refs[0], other);
+    cairn_set_steal(&link_of(other)->refs[0], ring);
+    shelf->items[shelf->length++] = other;
+    return shelf;
+}
+
+/* Steps until the shelf has been traversed in so many parts, COUNT's and MARK's, or the cycle has ended. */
+static bool step_to_part(size_t part)
+{
+    parts = 0;
+    while (parts < part) {
+        if (cairn_collector_step(runtime)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* At each part in turn it shrinks, or dies, and another object takes its place. */
+static void a_users_row_shrinks_between_steps(void **state)
+{
+    (void)state;
+    enum { LEFT = 5 };
+    cairn_collector_disable(runtime);
+    cairn_object *item = cairn_object_new(runtime, &plain, 0);
+    size_t part = 1, in_time = 0;
+    bool more = true;
+    for (; more; part++) {
+        for (int dies = 0; dies < 2; dies++) {
+            struct shelf *shelf = shelf_new(SHELF_ITEMS, item);
+            (void)cairn_collect(runtime, 2);
+            (void)cairn_collector_visit_objects(runtime, 0, see, NULL);
+            died = 0;
+            cairn_collector_set_step(runtime, 1);
+            more = step_to_part(part);
+            in_time += more;
+            if (dies) {
+                cairn_decref(&shelf->object);
+                shelf = shelf_new(LEFT - 1, item); /* where it was: the block is free */
+            } else {
+                shelf_shrink(shelf, LEFT);
+            }
+            assert_int_equal(shelf->length, LEFT);
+            (void)steps_to_the_end(NULL);
+            assert_int_equal(died, 2); /* the ring that the shelf no longer holds */
+            assert_int_equal(cairn_count(item), 1 + (dies ? LEFT - 1 : LEFT));
+            cairn_decref(&shelf->object);
+            (void)cairn_collect(runtime, 2);
+            assert_int_equal(died, dies ? 4 : 2);
+            assert_int_equal(cairn_count(item), 1);
+        }
+    }
+    assert_true(part > 2 * (SHELF_ITEMS / SHELF_PART)); /* all of COUNT, and all of MARK */
+    assert_true(in_time > 2 * (SHELF_ITEMS / SHELF_PART));
+    assert_true(parts_beyond > 0);
+    cairn_decref(item);
+}
+
+/* ---- the length of a step, as a count ---- */
+
+/* To look at one of these takes so long that the time of a step is up at each look at the clock. */
+static size_t looked_at;
+
+static void take_time(void)
+{
+    for (volatile int i = 0; i < 300; i++) {
+    }
+}
+
+static void slow_traverse(cairn_object *self, cairn_visit visit, void *arg)
+{
+    looked_at++;
+    take_time();
+    traverse(self, visit, arg);
+}
+
+static void slow_dealloc(cairn_object *self)
+{
+    take_time();
+    dealloc(self);
+}
+
+static const cairn_type slow = {.struct_size = sizeof(cairn_type),
+                                .name = "slow link",
+                                .size = sizeof(struct link),
+                                .weak_offset = offsetof(struct link, weak_list),
+                                .traverse = slow_traverse,
+                                .clear = clear,
+                                .dealloc = slow_dealloc};
+
+enum { LOOKED_AT_MOST = 1024, DEATHS_MOST = 16 }; /* between two looks at the clock */
+
+static struct link *slow_link(struct link *to)
+{
+    cairn_object *made = cairn_object_new(runtime, &slow, 0);
+    require(made != NULL);
+    cairn_set(&link_of(made)->refs[0], &to->object);
+    return link_of(made);
+}
+
+struct longest {
+    size_t steps, looked_at, deaths;
+};
+
+static struct longest steps_of_a_cycle(void)
+{
+    struct longest most = {0, 0, 0};
+    bool ended = false;
+    (void)cairn_collector_visit_objects(runtime, 0, see, NULL);
+    cairn_collector_set_step(runtime, 1);
+    while (!ended) {
+        size_t looked_before = looked_at, died_before = died;
+        ended = cairn_collector_step(runtime);
+        size_t looked = looked_at - looked_before, deaths = died - died_before;
+        most.looked_at = looked > most.looked_at ? looked : most.looked_at;
+        most.deaths = deaths > most.deaths ? deaths : most.deaths;
+        most.steps++;
+    }
+    return most;
+}
+
+static void a_step_looks_at_so_many_objects_and_no_more(void **state)
+{
+    (void)state;
+    cairn_collector_disable(runtime);
+    cairn_object *first = cairn_object_new(runtime, &slow, 0);
+    struct link *chain = link_of(first);
+    for (size_t i = 1; i < PIECE; i++) {
+        struct link *next = slow_link(chain);
+        cairn_decref(&chain->object);
+        chain = next;
+    }
+    (void)cairn_collect(runtime, 2);
+    looked_at = 0;
+    struct longest most = steps_of_a_cycle();
+    assert_int_equal(looked_at, 2 * PIECE); /* counted once and marked once */
+    assert_in_range(most.looked_at, LOOKED_AT_MOST / 2, LOOKED_AT_MOST);
+    assert_in_range(most.steps, 2 * PIECE / LOOKED_AT_MOST, SIZE_MAX);
+    assert_int_equal(died, 0);
+    cairn_decref(&chain->object);
+    cairn_collector_set_step(runtime, 0);
+    (void)cairn_collect(runtime, 2);
+    assert_int_equal(died, PIECE);
+}
+
+static void so_many_objects_die_in_a_step_and_no_more(void **state)
+{
+    (void)state;
+    cairn_collector_disable(runtime);
+    size_t rings = PIECE / 3;
+    for (size_t i = 0; i < rings; i++) {
+        cairn_object *last = cairn_object_new(runtime, &slow, 0);
+        struct link *middle = slow_link(link_of(last)), *head = slow_link(middle);
+        cairn_set(&link_of(last)->refs[0], &head->object);
+        cairn_decref(last);
+        cairn_decref(&middle->object);
+        cairn_decref(&head->object);
+    }
+    looked_at = 0;
+    struct longest most = {0, 0, 0};
+    for (int cycles = 0; cycles < 3; cycles++) {
+        struct longest cycle = steps_of_a_cycle();
+        most.steps += cycle.steps;
+        most.looked_at = cycle.looked_at > most.looked_at ? cycle.looked_at : most.looked_at;
+        most.deaths = cycle.deaths > most.deaths ? cycle.deaths : most.deaths;
+    }
+    cairn_collector_set_step(runtime, 0);
+    while (cairn_runtime_sweep(runtime, 0)) {
+    }
+    assert_int_equal(died, 3 * rings);
+    assert_in_range(most.deaths, 1, DEATHS_MOST);
+    assert_in_range(most.looked_at, 1, LOOKED_AT_MOST);
+    assert_in_range(most.steps, 3 * rings / DEATHS_MOST, SIZE_MAX);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, start, test_runtime_end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_large_piece_dies_in_many_steps),      TEST(one_finalizer_brings_all_of_it_back),
-        TEST(the_program_takes_it_up_between_steps), TEST(a_piece_that_lives_and_changes_stays),
-        TEST(a_long_list_takes_many_steps),          TEST(a_large_dict_takes_many_steps),
+        TEST(a_large_piece_dies_in_many_steps),
+        TEST(one_finalizer_brings_all_of_it_back),
+        TEST(the_program_takes_it_up_between_steps),
+        TEST(a_piece_that_lives_and_changes_stays),
+        TEST(a_long_list_takes_many_steps),
+        TEST(a_large_dict_takes_many_steps),
         TEST(a_long_list_changes_between_steps),
+        TEST(a_users_row_shrinks_between_steps),
+        TEST(a_step_looks_at_so_many_objects_and_no_more),
+        TEST(so_many_objects_die_in_a_step_and_no_more),
     };
     return cmocka_run_group_tests_name("large pieces and large objects in bounded mode", tests, NULL, NULL);
 }
