@@ -178,6 +178,8 @@ size_t heap_warm_room(const cairn_heap *heap)
     return most_kept(heap) > kept(heap) ? most_kept(heap) - kept(heap) : 0;
 }
 
+enum { COOL_LEAST = 65536 }; /* of holes at a time: a page each would be a call for each */
+
 /* Cools as far as the bound is passed. Returns bytes. */
 static size_t cool(cairn_heap *heap)
 {
@@ -189,7 +191,8 @@ static size_t cool(cairn_heap *heap)
         purged += purge_set(arena, arena->free & arena->dirty, kept(heap) - most_kept(heap));
     }
     if (kept(heap) > most_kept(heap)) {
-        purged += holes_cool(&heap->holes, kept(heap) - most_kept(heap));
+        size_t more = kept(heap) - most_kept(heap);
+        purged += holes_cool(&heap->holes, more > COOL_LEAST ? more : COOL_LEAST);
     }
     return purged;
 }

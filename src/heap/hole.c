@@ -99,8 +99,28 @@ static void record_spare(struct hole_space *space, struct segment *segment)
     space->spare = segment;
 }
 
+static bool wants_huge(const struct hole_space *space, const struct segment *segment)
+{
+    return segment->may_huge && segment->huge_first == HUGE_NONE &&
+           (space->options.huge == CAIRN_HUGE_ALWAYS ||
+            (space->options.huge == CAIRN_HUGE_AUTO && space->figures.held_bytes >= space->options.huge_from));
+}
+
+/* What is not in use yet of a segment is to lie on huge pages. */
+static void start_huge(const struct hole_space *space, struct segment *segment)
+{
+    size_t reached = round_to((size_t)(segment->reach - segment->base), HUGE_PAGE);
+    if (reached < segment->size) {
+        segment->huge_first = reached >> space->page_shift;
+        os->advise_huge(segment->base + reached, segment->size - reached, true);
+    }
+}
+
 static bool reach_more(const struct hole_space *space, struct segment *segment, const char *end)
 {
+    if (wants_huge(space, segment)) {
+        start_huge(space, segment);
+    }
     char *limit = segment->base + segment->size;
     size_t more = round_to((size_t)(end - segment->reach), REACH_STEP);
     more = more < (size_t)(limit - segment->reach) ? more : (size_t)(limit - segment->reach);
@@ -156,6 +176,8 @@ static struct segment *segment_add(struct hole_space *space, char *base, size_t 
     segment->end = chunk_at(base, size - HOLE_SEGMENT_TAIL);
     segment->given = given;
     segment->purges = fresh;
+    segment->may_huge = !given && !region_of(space) && size >= HUGE_PAGE;
+    segment->huge_first = HUGE_NONE;
     segment->record.base = base;
     segment->record.size = size;
     atomic_store_explicit(&segment->record.kind, POOL_SEGMENT, memory_order_relaxed);
@@ -237,7 +259,7 @@ void holes_release_all(struct hole_space *space)
 
 static size_t segment_alignment(const struct hole_space *space, size_t size)
 {
-    bool huge = space->options.huge == CAIRN_HUGE_ALWAYS && !region_of(space);
+    bool huge = space->options.huge != CAIRN_HUGE_NEVER && !region_of(space);
     return huge ? huge_pages_align(size, page_bytes(space)) : page_bytes(space);
 }
 
@@ -251,8 +273,8 @@ static bool grow(struct hole_space *space, size_t need)
     size = size > least ? size : round_to(least, REACH_STEP);
     for (;;) {
         char *base = source_reserve(region, size, segment_alignment(space, size));
-        if (base && !region) {
-            huge_pages_shared(space->options.huge, base, size);
+        if (base && !region && space->options.huge == CAIRN_HUGE_NEVER) {
+            os->advise_huge(base, size, false);
         }
         if (base && segment_add(space, base, size, false, !region)) {
             space->figures.segments_made++;

@@ -69,6 +69,7 @@ struct hole_options {
     unsigned purge_delay_ms; /* between ticks; 0: purge at once */
     unsigned keep_segments;  /* segments without blocks that ticks leave alone */
     cairn_huge huge;
+    size_t huge_from; /* by CAIRN_HUGE_AUTO: held_bytes from which on what is new lies on huge pages */
 };
 
 /* All state of one space but its segments. Embed it, zeroed, and begin with holes_init(). The fields are hole*.c's own,

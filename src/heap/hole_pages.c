@@ -5,6 +5,7 @@
  * are described in hole_private.h. Lock: the heap's, held by every caller. */
 
 #include "heap/hole_private.h"
+#include "heap/huge_pages.h"
 #include "os/cpu.h"
 
 /* ---- sets ---- */
@@ -64,6 +65,41 @@ static inline size_t take_word(struct segment *segment, size_t word, uint64_t ma
     return count_run(warm);
 }
 
+static void set_range(uint64_t *set, size_t from, size_t to, bool value)
+{
+    for (size_t word = from / 64; from < to && word <= (to - 1) / 64; word++) {
+        uint64_t mask = word_mask(word, from, to);
+        set[word] = value ? set[word] | mask : set[word] & ~mask;
+    }
+}
+
+/* The pages [*from, *to) of the huge page that a page lies in, as far as they are the segment's. */
+static void huge_page_of(const struct hole_space *space, const struct segment *segment, size_t page, size_t *from,
+                         size_t *to)
+{
+    size_t count = (size_t)HUGE_PAGE >> space->page_shift;
+    size_t pages = segment->size >> space->page_shift;
+    *from = page & ~(count - 1);
+    *to = *from + count < pages ? *from + count : pages;
+}
+
+/* A page that may be of a huge page was touched: if it is the first, all are, and are warm until blocks take them. The
+ * segment's last page, in which there is more than a hole, never is. */
+static void touch_huge(struct hole_space *space, struct segment *segment, size_t page)
+{
+    size_t from;
+    size_t to;
+    huge_page_of(space, segment, page, &from, &to);
+    if (page < segment->huge_first || !pages_clean(segment, from, to)) {
+        return;
+    }
+    set_range(segment->touched, from, to, true);
+    to -= to == segment->size >> space->page_shift;
+    set_range(segment->warm_set, from, to, true);
+    count_warm(space, to - from, 0);
+    pages_schedule(space);
+}
+
 /* The head of a hole that follows is in the range too. */
 void pages_take(struct hole_space *space, struct segment *segment, const struct chunk *chunk, const struct chunk *end)
 {
@@ -73,6 +109,10 @@ void pages_take(struct hole_space *space, struct segment *segment, const struct 
     size_t from = page_below(space, segment, chunk);
     size_t to = page_below(space, segment, (const char *)end + HOLE_HEAD - 1) + 1;
     size_t cooled = 0;
+    if (UNLIKELY(to > segment->huge_first)) {
+        touch_huge(space, segment, from);
+        touch_huge(space, segment, to - 1);
+    }
     if (LIKELY(from / 64 == (to - 1) / 64)) {
         cooled = take_word(segment, from / 64, run_mask(from, to));
     } else {
@@ -138,19 +178,16 @@ static size_t next_page(const uint64_t *set, bool value, size_t at, size_t limit
 
 static size_t purge_pages(struct hole_space *space, struct segment *segment, size_t from, size_t to)
 {
-    size_t bytes = (to - from) << space->page_shift;
-    if (!os->purge(segment->base + (from << space->page_shift), bytes)) {
+    size_t warm = pages_count(segment->warm_set, from, to);
+    if (!os->purge(segment->base + (from << space->page_shift), (to - from) << space->page_shift)) {
         return 0;
     }
-    for (size_t word = from / 64; word <= (to - 1) / 64; word++) {
-        uint64_t keep = ~word_mask(word, from, to);
-        segment->touched[word] &= keep;
-        segment->warm_set[word] &= keep;
-        segment->aged[word] &= keep;
-    }
-    count_warm(space, 0, to - from);
-    space->figures.purged_bytes += bytes;
-    return bytes;
+    set_range(segment->touched, from, to, false);
+    set_range(segment->warm_set, from, to, false);
+    set_range(segment->aged, from, to, false);
+    count_warm(space, 0, warm);
+    space->figures.purged_bytes += warm << space->page_shift;
+    return warm << space->page_shift;
 }
 
 /* Purges the pages in `set`, one of the segment's own that has only warm pages, run by run, until `enough` bytes
@@ -170,6 +207,30 @@ static size_t purge_set(struct hole_space *space, struct segment *segment, const
     return purged;
 }
 
+/* Does the set have a part of a huge page whose other pages hold something? */
+static bool parts_huge(const struct hole_space *space, const struct segment *segment, const uint64_t *set)
+{
+    size_t pages = segment->size >> space->page_shift;
+    size_t to = segment->huge_first;
+    for (size_t from; to < pages;) {
+        huge_page_of(space, segment, to, &from, &to);
+        size_t count = pages_count(set, from, to);
+        if (count && count < pages_count(segment->touched, from, to)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What lies idle in parts of huge pages is worth more than they are: the system must not fill them up again. */
+static void end_huge(const struct hole_space *space, struct segment *segment)
+{
+    size_t first = segment->huge_first << space->page_shift;
+    os->advise_huge(segment->base + first, segment->size - first, false);
+    segment->huge_first = HUGE_NONE;
+    segment->may_huge = false;
+}
+
 /* A segment's part of a tick. */
 static void age(struct hole_space *space, struct segment *segment, bool late)
 {
@@ -181,6 +242,9 @@ static void age(struct hole_space *space, struct segment *segment, bool late)
     if (rested && segment_is_free(segment) && space->segments_free > space->options.keep_segments &&
         segment_release(space, segment)) {
         return;
+    }
+    if (UNLIKELY(parts_huge(space, segment, segment->aged))) {
+        end_huge(space, segment);
     }
     (void)purge_set(space, segment, segment->aged, SIZE_MAX);
     uint64_t any = 0;
@@ -221,10 +285,26 @@ static size_t page_before(const uint64_t *set, bool value, size_t at)
     return 0;
 }
 
-/* Purges the segment's warm pages from the highest down until `enough` bytes are. */
-static size_t purge_top(struct hole_space *space, struct segment *segment, size_t enough)
+/* Purges huge pages without blocks from the highest down until `enough` bytes are: the next touch makes them whole. */
+static size_t purge_top_huge(struct hole_space *space, struct segment *segment, size_t enough)
 {
     size_t purged = 0;
+    size_t to = segment->size >> space->page_shift;
+    for (size_t from; to > segment->huge_first && purged < enough; to = from) {
+        size_t end;
+        huge_page_of(space, segment, to - 1, &from, &end);
+        size_t warm = pages_count(segment->warm_set, from, end);
+        if (warm && warm == pages_count(segment->touched, from, end)) {
+            purged += purge_pages(space, segment, from, end);
+        }
+    }
+    return purged;
+}
+
+/* Purges the segment's warm pages from the highest down until `enough` bytes are; whole huge pages first. */
+static size_t purge_top(struct hole_space *space, struct segment *segment, size_t enough)
+{
+    size_t purged = purge_top_huge(space, segment, enough);
     size_t to = page_before(segment->warm_set, true, segment->size >> space->page_shift);
     while (to && purged < enough) {
         size_t from = page_before(segment->warm_set, false, to);

@@ -20,7 +20,8 @@
  * hole's.
  *
  * A segment's pages, by three sets of bits:
- *   touched  may hold something other than zero; every page that a block or a header lies in is
+ *   touched  may hold something other than zero; every page that a block or a header lies in is, and with the first
+ *            page of a huge page all of it
  *   warm     touched and wholly inside a hole, its head and the tag behind it left out
  *   aged     warm since before the last tick
  * Memory that is never purged is all touched and has no warm pages.
@@ -34,6 +35,8 @@
 #include "heap/debug.h"
 #include "heap/hole.h"
 #include "heap/types.h"
+
+#define HUGE_NONE SIZE_MAX
 
 enum {
     UNIT = 16,
@@ -63,10 +66,12 @@ struct segment {
     struct chunk *end; /* of the last chunk */
     char *reach;       /* pages below are committed and in the page map */
     bool given;
-    bool purges;  /* its pages may be purged */
-    size_t warm;  /* warm pages */
-    size_t words; /* of each page set in use: one bit more than there are pages, so that the end has one */
-    size_t room;  /* words there are memory for */
+    bool purges;       /* its pages may be purged */
+    bool may_huge;     /* its pages beyond `reach` may get huge pages */
+    size_t huge_first; /* the first page on huge pages, their first touch makes all of one resident; HUGE_NONE */
+    size_t warm;       /* warm pages */
+    size_t words;      /* of each page set in use: one bit more than there are pages, so that the end has one */
+    size_t room;       /* words there are memory for */
     struct segment *next;
     uint64_t *touched, *warm_set, *aged; /* behind the record */
 };

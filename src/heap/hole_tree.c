@@ -8,7 +8,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* The holes passed on the way down, whose subtrees change. */
+/* The holes passed on the way down whose largest is to be found anew, which reads two holes beside each. */
 struct way {
     struct chunk *hole[TREE_DEPTH_MAX];
     unsigned depth;
@@ -77,6 +77,14 @@ INLINE void split(struct chunk *tree, struct chunk *hole, struct way *way, bool 
     *high = NULL;
 }
 
+/* A subtree that a hole of `size` bytes joins. */
+INLINE void note_larger(struct chunk *hole, size_t size, bool by_address)
+{
+    if (by_address && tree_largest(hole) < size) {
+        chunk_set(hole, (chunk_header(hole) & CHUNK_LOW) | (uint64_t)(size / UNIT) << 32);
+    }
+}
+
 INLINE void add(struct chunk **root, struct chunk *hole, bool by_address)
 {
     struct way way;
@@ -84,7 +92,7 @@ INLINE void add(struct chunk **root, struct chunk *hole, bool by_address)
     uint64_t priority = priority_of(hole);
     struct chunk **link = root;
     while (*link && priority_of(*link) >= priority) {
-        way_add(&way, *link, by_address);
+        note_larger(*link, chunk_size(hole), by_address);
         link = before(hole, *link, by_address) ? &(*link)->left : &(*link)->right;
     }
     way_add(&way, hole, by_address);
@@ -112,6 +120,7 @@ INLINE void join(struct chunk **link, struct chunk *left, struct chunk *right, s
     *link = left ? left : right;
 }
 
+/* A subtree with a larger hole than the one that leaves keeps its largest. */
 INLINE void remove_hole(struct chunk **root, struct chunk *hole, bool by_address)
 {
     struct way way;
@@ -119,7 +128,9 @@ INLINE void remove_hole(struct chunk **root, struct chunk *hole, bool by_address
     struct chunk **link = root;
     while (*link != hole) {
         ASSERT(*link != NULL);
-        way_add(&way, *link, by_address);
+        if (by_address && tree_largest(*link) == chunk_size(hole)) {
+            way_add(&way, *link, by_address);
+        }
         link = before(hole, *link, by_address) ? &(*link)->left : &(*link)->right;
     }
     join(link, hole->left, hole->right, &way, by_address);

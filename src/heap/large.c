@@ -77,6 +77,7 @@ void large_init(cairn_heap *heap)
         .purge_delay_ms = heap->purge_delay_ms,
         .segment_size = segment_size(heap),
         .huge = heap->huge_pages,
+        .huge_from = heap->keep_percent ? HUGE_PAGE / heap->keep_percent * 100 : SIZE_MAX,
         .keep_segments = heap->keep_free_arenas,
     };
     holes_init(&heap->holes, &options);

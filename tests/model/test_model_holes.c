@@ -38,6 +38,7 @@ static void space_init(struct hole_space *space, struct meta *meta, cairn_fit fi
         .secret = UINT64_C(0x5DEECE66D1234567),
         .purge_delay_ms = 50,
         .keep_segments = 1,
+        .huge_from = SIZE_MAX,
     };
     holes_init(space, &options);
 }
@@ -876,7 +877,7 @@ static void growing_step(struct growing *growing, bool comes)
     }
 }
 
-static void growing_run(cairn_fit fit, bool plain, unsigned delay, unsigned kinds)
+static void growing_run(cairn_fit fit, bool plain, unsigned delay, unsigned kinds, size_t segment_size)
 {
     static struct growing growing;
     memset(&growing, 0, sizeof growing);
@@ -884,6 +885,8 @@ static void growing_run(cairn_fit fit, bool plain, unsigned delay, unsigned kind
     growing.random = test_seed() + (uint64_t)fit;
     space_init(&growing.space, &growing.meta, fit, plain);
     growing.space.options.purge_delay_ms = delay;
+    growing.space.options.segment_size = segment_size;
+    growing.space.options.huge_from = MIB(1);
     size_t steps = test_scaled(3000);
     os_fake_refuse_some(kinds, 300, growing.random);
     for (size_t i = 0; i < steps; i++) {
@@ -908,7 +911,7 @@ static void spaces_grow_and_shrink(void **state)
     (void)state;
     for (size_t f = 0; f < COUNT_OF(fits); f++) {
         for (unsigned variant = 0; variant < 4; variant++) {
-            growing_run(fits[f], variant & 1, variant & 2 ? 0 : 50, 0);
+            growing_run(fits[f], variant & 1, variant & 2 ? 0 : 50, 0, MIB(1));
         }
     }
 }
@@ -917,10 +920,20 @@ static void spaces_stay_sound_when_the_system_refuses(void **state)
 {
     (void)state;
     for (size_t f = 0; f < COUNT_OF(fits); f++) {
-        growing_run(fits[f], false, 50, OS_FAKE_GROWTH | OS_FAKE_PURGE);
-        growing_run(fits[f], false, 0, OS_FAKE_GROWTH);
-        growing_run(fits[f], false, 50, OS_FAKE_RELEASE | OS_FAKE_PURGE);
-        growing_run(fits[f], false, 0, OS_FAKE_RELEASE | OS_FAKE_PURGE);
+        growing_run(fits[f], false, 50, OS_FAKE_GROWTH | OS_FAKE_PURGE, MIB(1));
+        growing_run(fits[f], false, 0, OS_FAKE_GROWTH, MIB(1));
+        growing_run(fits[f], false, 50, OS_FAKE_RELEASE | OS_FAKE_PURGE, MIB(1));
+        growing_run(fits[f], false, 0, OS_FAKE_RELEASE | OS_FAKE_PURGE, MIB(1));
+    }
+}
+
+static void spaces_on_huge_pages_grow_and_shrink(void **state)
+{
+    (void)state;
+    for (size_t f = 0; f < COUNT_OF(fits); f++) {
+        growing_run(fits[f], false, 50, 0, MIB(7));
+        growing_run(fits[f], false, 0, 0, MIB(7));
+        growing_run(fits[f], false, 50, OS_FAKE_GROWTH | OS_FAKE_PURGE, MIB(7));
     }
 }
 
@@ -1457,6 +1470,68 @@ static void pages_idle_for_two_ticks_go(void **state)
     warming_end(&warming);
 }
 
+/* A space whose first block lies on a huge page, if the system gives any. */
+static void huge_init(struct warming *warming)
+{
+    memset(warming, 0, sizeof *warming);
+    space_init(&warming->space, &warming->meta, CAIRN_FIT_FIRST, false);
+    warming->space.options.segment_size = MIB(8);
+    warming->space.options.huge_from = 0;
+    warming->page = os_page_size();
+    os_fake_reset();
+    warming->a = take(&warming->space, KIB(64));
+    warming->b = take(&warming->space, MIB(4));
+    warming->guard = take(&warming->space, KIB(64));
+    assert_int_equal(os_fake_calls().advise, 1);
+}
+
+static void a_touched_huge_page_counts_whole(void **state)
+{
+    (void)state;
+    struct warming warming;
+    huge_init(&warming);
+    size_t warm = warming.space.figures.warm_bytes; /* of the third huge page */
+    assert_true(warm >= MIB(2) - KIB(128) - 4 * warming.page && warm <= MIB(2) - KIB(128));
+    space_is_sound(&warming.space);
+    assert_int_equal(holes_cool(&warming.space, SIZE_MAX), warm);
+    assert_int_equal(warming.space.figures.warm_bytes, 0);
+    warming_end(&warming);
+}
+
+static void whole_huge_pages_are_cooled_first(void **state)
+{
+    (void)state;
+    struct warming warming;
+    huge_init(&warming);
+    drop(&warming.space, warming.b); /* the second huge page and parts of the first and the third */
+    os_fake_reset();
+    assert_int_equal(holes_cool(&warming.space, 1), MIB(2));
+    assert_int_equal(os_fake_calls().purge, 1);
+    assert_int_equal(holes_cool(&warming.space, 1), warming.page);
+    size_t warm = warming.space.figures.warm_bytes;
+    warming.b = take(&warming.space, MIB(2)); /* ends in the second, which is touched as a whole again */
+    assert_true(warming.space.figures.warm_bytes > warm - MIB(2) + KIB(128));
+    assert_true(warming.space.figures.warm_bytes < warm + MIB(2));
+    warming_end(&warming);
+}
+
+static void a_segment_with_idle_parts_of_huge_pages_gets_no_more(void **state)
+{
+    (void)state;
+    struct warming warming;
+    huge_init(&warming);
+    struct hole_space *space = &warming.space;
+    holes_tick(space, holes_due(space));
+    assert_int_equal(os_fake_calls().advise, 1);
+    holes_tick(space, holes_due(space));
+    assert_int_equal(os_fake_calls().advise, 2);
+    assert_int_equal(space->figures.warm_bytes, 0);
+    assert_non_null(take(space, MIB(3)));
+    assert_int_equal(os_fake_calls().advise, 2);
+    assert_int_equal(space->figures.warm_bytes, 0);
+    warming_end(&warming);
+}
+
 static void pages_used_between_ticks_stay(void **state)
 {
     (void)state;
@@ -1630,6 +1705,7 @@ int main(void)
         cmocka_unit_test_setup(searches_do_not_visit_every_hole, forget_rules),
         cmocka_unit_test_setup(spaces_grow_and_shrink, forget_rules),
         cmocka_unit_test_setup(spaces_stay_sound_when_the_system_refuses, forget_rules),
+        cmocka_unit_test_setup(spaces_on_huge_pages_grow_and_shrink, forget_rules),
         cmocka_unit_test_setup(freed_blocks_join_in_every_order, forget_rules),
         cmocka_unit_test_setup(next_fit_goes_round, forget_rules),
         cmocka_unit_test_setup(the_rover_moves_to_the_start_of_a_hole_that_swallows_it, forget_rules),
@@ -1650,6 +1726,9 @@ int main(void)
         cmocka_unit_test_setup(pages_are_counted_one_by_one, forget_rules),
         cmocka_unit_test_setup(without_a_delay_pages_go_at_once, forget_rules),
         cmocka_unit_test_setup(the_longest_warm_are_cooled_first, forget_rules),
+        cmocka_unit_test_setup(a_touched_huge_page_counts_whole, forget_rules),
+        cmocka_unit_test_setup(whole_huge_pages_are_cooled_first, forget_rules),
+        cmocka_unit_test_setup(a_segment_with_idle_parts_of_huge_pages_gets_no_more, forget_rules),
         cmocka_unit_test_setup(refused_purges_change_nothing, forget_rules),
         cmocka_unit_test_setup(segments_without_blocks_go, forget_rules),
         cmocka_unit_test_setup(a_segment_of_one_used_page_goes, forget_rules),

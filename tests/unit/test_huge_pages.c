@@ -39,6 +39,23 @@ static size_t advice(void)
     return os_fake_calls().advise;
 }
 
+/* Of a bound of 25 percent one huge page is a part from 8 MiB on. */
+static void by_auto_holes_beyond_what_is_kept_lie_on_huge_pages(void **state)
+{
+    (void)state;
+    cairn_heap *heap = heap_with(CAIRN_HUGE_AUTO);
+    for (size_t i = 0; i < 4; i++) {
+        (void)block_of(heap, MIB(2) - KIB(64));
+    }
+    assert_int_equal(advice(), 0);
+    (void)block_of(heap, MIB(2));
+    assert_int_equal(advice(), 0);
+    (void)block_of(heap, KIB(100));
+    assert_int_equal(advice(), 1);
+    heap_is_sound(heap);
+    cairn_heap_destroy(heap);
+}
+
 static void by_auto_only_mapped_blocks_are_spoken_of(void **state)
 {
     (void)state;
@@ -130,6 +147,7 @@ int main(void)
     os_fake_install();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(by_auto_only_mapped_blocks_are_spoken_of),
+        cmocka_unit_test(by_auto_holes_beyond_what_is_kept_lie_on_huge_pages),
         cmocka_unit_test(by_never_all_memory_is_refused_huge_pages),
         cmocka_unit_test(by_always_two_small_arenas_lie_in_one_huge_page),
         cmocka_unit_test(a_mapped_block_grows_with_its_contents),
