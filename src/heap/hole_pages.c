@@ -73,7 +73,7 @@ static void set_range(uint64_t *set, size_t from, size_t to, bool value)
     }
 }
 
-/* The pages [*from, *to) of the huge page that a page lies in, as far as they are the segment's. */
+/* The pages [*from, *to) of the huge page that a page lies in, as far as they are the segment's: none behind its end. */
 static void huge_page_of(const struct hole_space *space, const struct segment *segment, size_t page, size_t *from,
                          size_t *to)
 {
@@ -90,7 +90,7 @@ static void touch_huge(struct hole_space *space, struct segment *segment, size_t
     size_t from;
     size_t to;
     huge_page_of(space, segment, page, &from, &to);
-    if (page < segment->huge_first || !pages_clean(segment, from, to)) {
+    if (page < segment->huge_first || from == to || !pages_clean(segment, from, to)) {
         return;
     }
     set_range(segment->touched, from, to, true);

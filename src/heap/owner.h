@@ -73,12 +73,9 @@ static inline bool owner_may_free_fast(const struct owner *owner, const struct p
  * not freed, a slow twin is to look at it. */
 enum owner_freed { OWNER_FREED, OWNER_FREED_LAST, OWNER_NOT_FREED };
 
-/* Frees a block of a pool that is ready for it. Hot path. */
-static inline enum owner_freed owner_free_ready(const struct owner *owner, void *address, struct pool *pool)
+/* Frees a block of a pool whose `fast` owner is the caller's. Hot path. */
+static inline enum owner_freed owner_push(void *address, struct pool *pool)
 {
-    if (UNLIKELY(!owner_may_free_fast(owner, pool))) {
-        return OWNER_NOT_FREED;
-    }
     struct block *block = address;
     struct block *newest = pool->free;
     if (UNLIKELY(block == newest) || !DEBUG_HOLDS(pool_block_start(pool, address) == address)) {
@@ -88,6 +85,12 @@ static inline enum owner_freed owner_free_ready(const struct owner *owner, void 
     atomic_signal_fence(memory_order_release); /* a fork in another thread must not see the list without it */
     pool->free = block;
     return UNLIKELY(cpu_decrement32(&pool->used)) ? OWNER_FREED_LAST : OWNER_FREED;
+}
+
+/* Frees a block of a pool that is ready for it. Hot path. */
+static inline enum owner_freed owner_free_ready(const struct owner *owner, void *address, struct pool *pool)
+{
+    return LIKELY(owner_may_free_fast(owner, pool)) ? owner_push(address, pool) : OWNER_NOT_FREED;
 }
 
 /* The same as owner_free() for a block whose pool is known, NULL if it has none. Hot path. */

@@ -27,9 +27,8 @@ static struct owner *owner_of_thread(cairn_heap *heap)
     return owner ? owner : &owner_none;
 }
 
-/* Apart from cairn_alloc(), so that requests in a single heap save no registers for the call that finds a thread's
- * data. */
-static __attribute__((noinline)) void *alloc_shared(cairn_heap *heap, size_t size)
+/* In the default heap, or not in the one that the thread used last. */
+static __attribute__((noinline)) void *alloc_elsewhere(cairn_heap *heap, size_t size)
 {
     struct owner *owner = heap->is_default ? tls_owner : thread_owner_if_any(heap);
     return LIKELY(owner != NULL) ? owner_alloc(owner, size) : thread_alloc(heap, size);
@@ -37,7 +36,10 @@ static __attribute__((noinline)) void *alloc_shared(cairn_heap *heap, size_t siz
 
 void *cairn_alloc(cairn_heap *heap, size_t size)
 {
-    return heap->single ? owner_alloc(&heap->base, size) : alloc_shared(heap, size);
+    if (heap->single) {
+        return owner_alloc(&heap->base, size);
+    }
+    return LIKELY(tls_recent.heap_id == heap->id) ? owner_alloc(tls_recent.owner, size) : alloc_elsewhere(heap, size);
 }
 
 void *cairn_calloc(cairn_heap *heap, size_t count, size_t size)
@@ -225,8 +227,8 @@ static __attribute__((noinline)) void free_slowly(cairn_heap *heap, void *block)
     errno = saved;
 }
 
-/* All frees but those of a single heap's ready blocks: apart from cairn_free(), as alloc_shared() is. */
-static __attribute__((noinline)) void free_in_heap(cairn_heap *heap, void *block, struct pool *pool)
+/* All frees but those of ready blocks of a single heap or of the one that the thread used last. */
+static __attribute__((noinline)) void free_elsewhere(cairn_heap *heap, void *block, struct pool *pool)
 {
     struct owner *owner = owner_of_thread(heap);
     enum owner_freed freed = pool ? owner_free_ready(owner, block, pool) : OWNER_NOT_FREED;
@@ -237,19 +239,26 @@ static __attribute__((noinline)) void free_in_heap(cairn_heap *heap, void *block
     }
 }
 
-/* The common owner of a shared heap frees nothing without further thought: what is ready here is a single heap's. */
+/* Is this, the `fast` owner of a pool or NULL, the thread's owner in the heap? The common owner of a shared heap frees
+ * nothing without further thought: if it is the base owner, the heap is a single one. */
+static inline bool is_at_hand(const cairn_heap *heap, const struct owner *fast)
+{
+    return fast == &heap->base || (fast == tls_recent.owner && heap->id == tls_recent.heap_id);
+}
+
 void cairn_free(cairn_heap *heap, void *block)
 {
     struct pool *pool = pagemap_get(block);
     if (UNLIKELY(!pool)) {
-        free_in_heap(heap, block, NULL);
+        free_elsewhere(heap, block, NULL);
         return;
     }
-    enum owner_freed freed = owner_free_ready(&heap->base, block, pool);
+    struct owner *fast = atomic_load_explicit(&pool->fast, memory_order_relaxed);
+    enum owner_freed freed = LIKELY(is_at_hand(heap, fast)) ? owner_push(block, pool) : OWNER_NOT_FREED;
     if (UNLIKELY(freed == OWNER_FREED_LAST)) {
-        owner_pool_emptied(&heap->base, block, pool);
+        owner_pool_emptied(fast, block, pool);
     } else if (UNLIKELY(freed == OWNER_NOT_FREED)) {
-        free_in_heap(heap, block, pool);
+        free_elsewhere(heap, block, pool);
     }
 }
 

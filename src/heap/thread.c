@@ -14,8 +14,8 @@
 #include "heap/remote.h"
 #include "heap/watch.h"
 
-_Thread_local struct owner *tls_owner TLS_MODEL = &owner_none;
-_Thread_local struct recent_owner tls_recent TLS_MODEL;
+_Thread_local struct owner *tls_owner TLS_HOT = &owner_none;
+_Thread_local struct recent_owner tls_recent TLS_HOT;
 
 /* The owners this thread has, by heap id: open addressing, grown at half full. Ids are never reused, so entries of
  * destroyed heaps are harmless; they go at the next growth. The default heap's owner is here too, for thread exit. */
