@@ -21,7 +21,7 @@
  *
  * A segment's pages, by three sets of bits:
  *   touched  may hold something other than zero; every page that a block or a header lies in is, and with the first
- *            page of a huge page all of it
+ *            page of a huge page all of it. Others are not resident, but where the system joined pages by itself
  *   warm     touched and wholly inside a hole, its head and the tag behind it left out
  *   aged     warm since before the last tick
  * Memory that is never purged is all touched and has no warm pages.
