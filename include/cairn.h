@@ -107,7 +107,8 @@ typedef enum cairn_fit {
  * less, and what is touched of one counts whole as resident. The system may be set up to give none. */
 typedef enum cairn_huge {
     CAIRN_HUGE_AUTO,  /* for blocks above 4 MiB, which are mapped on their own, unless they are asked for as zeros
-                         (cairn_calloc()); else what the system does by itself */
+                         (cairn_calloc()), and for holes once they hold so much that a huge page is within what
+                         keep_percent keeps; else what the system does by itself */
     CAIRN_HUGE_NEVER, /* nowhere */
     CAIRN_HUGE_ALWAYS /* wherever 2 MiB lie together: in arenas and segments too, which then grow by so much */
 } cairn_huge;
