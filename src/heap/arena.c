@@ -231,30 +231,30 @@ static bool wants_huge_arena(const cairn_heap *heap)
 
 /* Addresses for an arena in a piece that can be one huge page: it must be reserved as a whole before any of it is
  * touched. NULL if the system refuses. */
-static char *huge_addresses(cairn_heap *heap, size_t size)
+static char *huge_addresses(struct space *space)
 {
-    if (heap->huge_rest == heap->huge_end) {
+    if (space->huge_rest == space->huge_end) {
         char *piece = os->reserve(HUGE_PAGE, HUGE_PAGE);
         if (!piece) {
             return NULL;
         }
         os->advise_huge(piece, HUGE_PAGE, true);
-        heap->huge_rest = piece;
-        heap->huge_end = piece + HUGE_PAGE;
+        space->huge_rest = piece;
+        space->huge_end = piece + HUGE_PAGE;
     }
-    char *base = heap->huge_rest;
-    heap->huge_rest += size;
+    char *base = space->huge_rest;
+    space->huge_rest += space->arena_size;
     return base;
 }
 
-static char *new_addresses(cairn_heap *heap, const struct space *space)
+static char *new_addresses(cairn_heap *heap, struct space *space)
 {
     struct region *region = heap->meta.region;
     if (region) {
         return source_reserve(region, space->arena_size, space->slot_size);
     }
-    if (space == &heap->spaces[SPACE_SMALL] && space->arena_size < HUGE_PAGE && wants_huge_arena(heap)) {
-        return huge_addresses(heap, space->arena_size);
+    if (space->arena_size < HUGE_PAGE && wants_huge_arena(heap)) {
+        return huge_addresses(space);
     }
     char *base = os->reserve(space->arena_size, space->arena_size);
     if (base) {
@@ -265,7 +265,7 @@ static char *new_addresses(cairn_heap *heap, const struct space *space)
 
 /* The addresses of a new arena, in the page map. Blocks rely on the alignment of slots only: in a region, where room is
  * scarce, there is no more. */
-static char *arena_addresses(cairn_heap *heap, const struct space *space)
+static char *arena_addresses(cairn_heap *heap, struct space *space)
 {
     char *base = supply_take(heap->supply, space->arena_size);
     if (base) {
@@ -407,9 +407,12 @@ void arena_release_all(cairn_heap *heap)
         next = arena->all_next;
         (void)arena_release(arena, false);
     }
-    if (heap->huge_rest != heap->huge_end) {
-        (void)os->release(heap->huge_rest, (size_t)(heap->huge_end - heap->huge_rest));
-        heap->huge_rest = heap->huge_end = NULL;
+    for (int i = 0; i < SPACES; i++) {
+        struct space *space = &heap->spaces[i];
+        if (space->huge_rest != space->huge_end) {
+            (void)os->release(space->huge_rest, (size_t)(space->huge_end - space->huge_rest));
+            space->huge_rest = space->huge_end = NULL;
+        }
     }
 }
 

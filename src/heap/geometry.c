@@ -11,6 +11,10 @@
 #include "heap/sweep.h"
 
 enum { FIRST_BLOCK_MAX = 240 };
+enum {
+    TINY_MAX = 64,
+    CROWDED_MAX = 128
+}; /* bytes: the largest block of a tiny pool, the largest of any number of pools */
 
 #define KIB 1024u
 #define MIB (1024u * KIB)
@@ -77,15 +81,19 @@ static void space_init(const cairn_heap *heap, struct space *space, size_t arena
     space->unit_shift = heap->meta.region ? 0 : sweep_unit_shift(slot_size); /* a region keeps its pages */
 }
 
+static uint16_t capacity_in(const struct space *space, size_t block_size)
+{
+    size_t capacity = (space->slot_size - space->first_block) / block_size;
+    return (uint16_t)(capacity < UINT16_MAX ? capacity : UINT16_MAX); /* what a pool's counter can hold */
+}
+
 static void add_class(cairn_heap *heap, size_t block_size)
 {
     struct size_class *c = &heap->classes[heap->class_count];
     bool small = block_size <= heap->geometry.small_limit;
     c->block_size = (uint32_t)block_size;
     c->space = small ? SPACE_SMALL : SPACE_SPAN;
-    const struct space *space = &heap->spaces[c->space];
-    size_t capacity = (space->slot_size - space->first_block) / block_size;
-    c->capacity = (uint16_t)(capacity < UINT16_MAX ? capacity : UINT16_MAX); /* what a pool's counter can hold */
+    c->capacity = capacity_in(&heap->spaces[c->space], block_size);
     c->direct_lo = 1;
     c->direct_hi = 0;
     heap->class_count++;
@@ -114,6 +122,9 @@ void geometry_apply(cairn_heap *heap)
     space_init(heap, &heap->spaces[SPACE_SMALL], g->arena_size, g->pool_size);
     heap->spaces[SPACE_SMALL].first_block = (g->first_block + heap->min_alignment - 1) & ~(heap->min_alignment - 1);
     space_init(heap, &heap->spaces[SPACE_SPAN], SPAN_ARENA, SPAN_SLOT);
+    space_init(heap, &heap->spaces[SPACE_TINY], TINY_SLOT * SLOTS, TINY_SLOT);
+    heap->spaces[SPACE_TINY].first_block = heap->spaces[SPACE_SMALL].first_block;
+    heap->crowded_from = SIZE_MAX;
     heap->pooled_end = heap->no_pools ? 0 : (heap->meta.region ? g->small_limit : g->medium_limit) + 1;
     if (heap->no_pools) {
         return;
@@ -134,4 +145,19 @@ void geometry_apply(cairn_heap *heap)
         }
     }
     fill_direct_table(heap);
+}
+
+void geometry_pack(cairn_heap *heap)
+{
+    if (heap->geometry.return_at_once || heap->meta.region || heap->spaces[SPACE_SMALL].slot_size <= TINY_SLOT) {
+        return;
+    }
+    for (unsigned i = 0; i < heap->class_count; i++) {
+        struct size_class *c = &heap->classes[i];
+        if (c->block_size <= TINY_MAX) {
+            c->space = SPACE_TINY;
+            c->capacity = capacity_in(&heap->spaces[SPACE_TINY], c->block_size);
+        }
+    }
+    heap->crowded_from = CROWDED_MAX + 1;
 }

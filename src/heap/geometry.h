@@ -6,7 +6,7 @@
  * Classes up to 512 bytes (or small_limit if that is less) are spaced by the alignment; above, eight to a doubling (at
  * most 12.5% rounding) up to medium_limit. Those up to small_limit live in pools of the geometry (the small space), the
  * others in pools of 64 KiB (the span space; not in a heap that lives in a region, where they have no class). Requests
- * above medium_limit, and all of a heap without pools, have no class. */
+ * above medium_limit, and all of a heap without pools, have no class. A packed heap is another matter: geometry_pack. */
 
 #ifndef CAIRN_HEAP_GEOMETRY_H
 #define CAIRN_HEAP_GEOMETRY_H
@@ -15,6 +15,11 @@
 
 /* Fills the heap's class tables and spaces from heap->geometry and heap->min_alignment. */
 void geometry_apply(cairn_heap *heap);
+
+/* For a heap of many small objects, before its first request: packs what lives long into fewer pages. Blocks of up to 64
+ * bytes get pools of TINY_SLOT bytes, requests above 128 are served from holes when their class is crowded (see
+ * crowded_from). Nothing changes in geometries of smaller pools, those that return pools at once, and in a region. */
+void geometry_pack(cairn_heap *heap);
 
 /* The class that serves a request of `size` bytes, at most medium_limit. */
 static inline unsigned class_of(const cairn_heap *heap, size_t size)

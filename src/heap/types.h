@@ -3,7 +3,8 @@
 
 /* types.h: the map of the heap. Units, constants, structures; no code.
  *
- *   heap ── 2 spaces ── arenas ── 64 slots ── pools ── blocks          (small: the geometry's; span: 64 KiB slots)
+ *   heap ── 3 spaces ── arenas ── 64 slots ── pools ── blocks          (small: the geometry's; span: 64 KiB slots;
+ *    │                                                                    tiny: 8 KiB slots, see geometry_pack)
  *    ├── hole space ── segments ── large blocks and holes (hole.h)
  *    ├── huge blocks (mapped on their own) and a few cached mappings
  *    └── owners: what owns pools. A single heap has one, `base`. A shared heap has one per thread that allocates,
@@ -48,7 +49,9 @@ enum {
     OUTBOX_WEIGHT = 512,  /* what a block counts there at least: each may keep a whole pool from going back */
     OUTBOX_BLOCK = 4096,  /* blocks of this size and more are sent at once */
     FEW = 16,             /* requests of a class that are few; see few_from_holes */
-    HUGE_CACHE = 8        /* mappings kept for reuse */
+    CROWDED_POOLS = 8,    /* pools of a class that are enough; see crowded_from */
+    TINY_SLOT = 8192,
+    HUGE_CACHE = 8 /* mappings kept for reuse */
 };
 
 _Static_assert(SLOTS == 64, "slot sets are 64-bit words");
@@ -154,6 +157,7 @@ struct owner {
     struct cairn_runtime *runtime;            /* whose objects it holds; NULL: none */
     struct pool_list used[CAIRN_CLASSES_MAX]; /* pools with free or untouched blocks */
     struct pool *all;                         /* all its pools */
+    uint32_t pools[CAIRN_CLASSES_MAX];        /* how many of them each class has */
     struct sweep sweep;
     uint64_t idle[2];    /* classes whose only used pool may be empty */
     unsigned since_tick; /* used-up pools passed over since the clock was looked at */
@@ -175,7 +179,7 @@ struct size_class {
     uint8_t direct_hi;
 };
 
-enum { SPACE_SMALL, SPACE_SPAN, SPACES };
+enum { SPACE_SMALL, SPACE_SPAN, SPACE_TINY, SPACES };
 
 /* Arenas of one shape. An arena with key k > 0 is in bucket k. The key is the number of its free slots, so that the arena
  * with the fewest free pools is found first. (space_check) */
@@ -189,6 +193,8 @@ struct space {
     struct arena *bucket[SLOTS + 1];
     size_t arenas;
     size_t arenas_free; /* arenas with all slots free */
+    char *huge_rest;    /* of its last piece of address space on huge pages, what is not in use yet */
+    char *huge_end;
 };
 
 /* free & ~dirty: untouched slots; free & dirty: free slots; ~free: slots of pools. (arena_check) */
@@ -282,14 +288,14 @@ struct cairn_heap {
     unsigned keep_free_arenas; /* of each space, and as many segments */
 
     bool huge_arenas; /* small pools' arenas lie on huge pages even by CAIRN_HUGE_AUTO; see arena_addresses */
-    char *huge_rest;  /* of the last piece of address space for them, what is not in use yet; under the lock */
-    char *huge_end;
 
     bool few_from_holes; /* the first few requests of each class are served from holes: a process that makes no more
                             touches no page for the class's pool */
     _Atomic(uint8_t) few[CAIRN_CLASSES_MAX]; /* how many were */
 
-    size_t pooled_end; /* requests of fewer bytes are served by pools; 0: none is */
+    size_t pooled_end;   /* requests of fewer bytes are served by pools; 0: none is */
+    size_t crowded_from; /* requests of so many bytes are served from holes while their class has CROWDED_POOLS pools,
+                            none of them with room: what lives together then lies together, whatever its sizes */
     unsigned class_count;
     unsigned class_above_direct; /* class of the first size above DIRECT_MAX */
     struct size_class classes[CAIRN_CLASSES_MAX];

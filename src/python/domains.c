@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "heap/front.h"
+#include "heap/geometry.h"
 #include "heap/options.h"
 #include "os/os.h"
 #include "python/command_line.h"
@@ -213,6 +214,9 @@ static cairn_heap *make_heap(bool single)
     wanted.huge = options->huge;
     cairn_heap *heap = cairn_heap_create(&wanted);
     if (heap != NULL) {
+        if (!options->gc.snapshot) {
+            geometry_pack(heap); /* a snapshot finds objects in pools sooner than in holes */
+        }
         heap->few_from_holes = true;
         heap->keep_most = PYTHON_KEEP_MOST;
         heap->huge_arenas = options->gc.snapshot;
