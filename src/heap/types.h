@@ -49,7 +49,7 @@ enum {
     OUTBOX_WEIGHT = 512,  /* what a block counts there at least: each may keep a whole pool from going back */
     OUTBOX_BLOCK = 4096,  /* blocks of this size and more are sent at once */
     FEW = 16,             /* requests of a class that are few; see few_from_holes */
-    CROWDED_POOLS = 8,    /* pools of a class that are enough; see crowded_from */
+    CROWDED_POOLS = 16,   /* pools of a class that are enough; see crowded_from */
     TINY_SLOT = 8192,
     HUGE_CACHE = 8 /* mappings kept for reuse */
 };
