@@ -282,7 +282,10 @@ static size_t pool_size_of_class(cairn_heap *heap, size_t size)
 
 static cairn_heap *packed_heap(bool single)
 {
-    cairn_heap *heap = heap_of_preset("default", single);
+    cairn_geometry geometry;
+    cairn_heap_options options = {.struct_size = sizeof options, .geometry = &geometry, .single = single};
+    assert_int_equal(cairn_geometry_preset("default", &geometry), 0);
+    cairn_heap *heap = heap_with_pools(&options);
     assert_non_null(heap);
     geometry_pack(heap);
     return heap;
@@ -291,7 +294,6 @@ static cairn_heap *packed_heap(bool single)
 static void a_packed_heap_has_small_pools_for_its_smallest_blocks(void **state)
 {
     (void)state;
-    only_with_pools();
     cairn_heap *heap = packed_heap(true);
     assert_int_equal(pool_size_of_class(heap, 16), TINY_SLOT);
     assert_int_equal(pool_size_of_class(heap, 64), TINY_SLOT);
@@ -328,7 +330,6 @@ static size_t crowd(cairn_heap *heap, size_t size, void **blocks, size_t most)
 static void a_crowded_class_of_a_packed_heap_is_served_from_holes(void **state)
 {
     (void)state;
-    only_with_pools();
     for (int single = 0; single <= 1; single++) {
         static void *blocks[2000];
         const size_t size = 144;
