@@ -11,10 +11,7 @@
 #include "heap/sweep.h"
 
 enum { FIRST_BLOCK_MAX = 240 };
-enum {
-    TINY_MAX = 64,
-    CROWDED_MAX = 128
-}; /* bytes: the largest block of a tiny pool, the largest of any number of pools */
+enum { TINY_MAX = 64 }; /* bytes: the largest block of a tiny pool */
 
 #define KIB 1024u
 #define MIB (1024u * KIB)
@@ -124,7 +121,6 @@ void geometry_apply(cairn_heap *heap)
     space_init(heap, &heap->spaces[SPACE_SPAN], SPAN_ARENA, SPAN_SLOT);
     space_init(heap, &heap->spaces[SPACE_TINY], TINY_SLOT * SLOTS, TINY_SLOT);
     heap->spaces[SPACE_TINY].first_block = heap->spaces[SPACE_SMALL].first_block;
-    heap->crowded_from = SIZE_MAX;
     heap->pooled_end = heap->no_pools ? 0 : (heap->meta.region ? g->small_limit : g->medium_limit) + 1;
     if (heap->no_pools) {
         return;
@@ -159,5 +155,4 @@ void geometry_pack(cairn_heap *heap)
             c->capacity = capacity_in(&heap->spaces[SPACE_TINY], c->block_size);
         }
     }
-    heap->crowded_from = CROWDED_MAX + 1;
 }

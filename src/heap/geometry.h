@@ -17,8 +17,8 @@
 void geometry_apply(cairn_heap *heap);
 
 /* For a heap of many small objects, before its first request: packs what lives long into fewer pages. Blocks of up to 64
- * bytes get pools of TINY_SLOT bytes, requests above 128 are served from holes when their class is crowded (see
- * crowded_from). Nothing changes in geometries of smaller pools, those that return pools at once, and in a region. */
+ * bytes get pools of TINY_SLOT bytes. Nothing changes in geometries of smaller pools, those that return pools at once, and
+ * in a region. */
 void geometry_pack(cairn_heap *heap);
 
 /* The class that serves a request of `size` bytes, at most medium_limit. */

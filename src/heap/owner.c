@@ -160,12 +160,10 @@ static void all_add(struct owner *owner, struct pool *pool)
         owner->all->all_prev = pool;
     }
     owner->all = pool;
-    owner->pools[pool->class_index]++;
 }
 
 static void all_remove(struct owner *owner, struct pool *pool)
 {
-    owner->pools[pool->class_index]--;
     *(pool->all_prev ? &pool->all_prev->all_next : &owner->all) = pool->all_next;
     if (pool->all_next) {
         pool->all_next->all_prev = pool->all_prev;
@@ -285,7 +283,6 @@ void owner_renew(struct owner *owner)
 {
     memset(owner->used, 0, sizeof owner->used);
     owner->all = NULL;
-    memset(owner->pools, 0, sizeof owner->pools);
     memset(&owner->sweep, 0, sizeof owner->sweep);
     memset(owner->idle, 0, sizeof owner->idle);
     memset(owner->outbox, 0, sizeof owner->outbox);
@@ -615,18 +612,6 @@ static void *serve_few(struct owner *owner, unsigned class_index, size_t size)
     return large_try(heap, size);
 }
 
-/* Has a class pools enough, none of which has room? */
-static bool is_crowded(struct owner *owner, unsigned class_index)
-{
-    for (struct pool *pool; (pool = owner->used[class_index].head);) {
-        if (has_room(pool) || pool->unsettled) {
-            return false;
-        }
-        make_full(owner, pool);
-    }
-    return owner->pools[class_index] >= CROWDED_POOLS;
-}
-
 /* The slow twin's slow rest. */
 static __attribute__((noinline)) void *serve_slowly(struct owner *owner, size_t size)
 {
@@ -639,12 +624,6 @@ static __attribute__((noinline)) void *serve_slowly(struct owner *owner, size_t 
     unsigned class_index = class_of(owner->heap, size);
     if (owner->heap->few_from_holes && !owner->used[class_index].head) {
         void *block = serve_few(owner, class_index, size);
-        if (block) {
-            return block;
-        }
-    }
-    if (size >= owner->heap->crowded_from && !owner->common && is_crowded(owner, class_index)) {
-        void *block = large_try(owner->heap, size);
         if (block) {
             return block;
         }

@@ -49,7 +49,6 @@ enum {
     OUTBOX_WEIGHT = 512,  /* what a block counts there at least: each may keep a whole pool from going back */
     OUTBOX_BLOCK = 4096,  /* blocks of this size and more are sent at once */
     FEW = 16,             /* requests of a class that are few; see few_from_holes */
-    CROWDED_POOLS = 16,   /* pools of a class that are enough; see crowded_from */
     TINY_SLOT = 8192,
     HUGE_CACHE = 8 /* mappings kept for reuse */
 };
@@ -157,7 +156,6 @@ struct owner {
     struct cairn_runtime *runtime;            /* whose objects it holds; NULL: none */
     struct pool_list used[CAIRN_CLASSES_MAX]; /* pools with free or untouched blocks */
     struct pool *all;                         /* all its pools */
-    uint32_t pools[CAIRN_CLASSES_MAX];        /* how many of them each class has */
     struct sweep sweep;
     uint64_t idle[2];    /* classes whose only used pool may be empty */
     unsigned since_tick; /* used-up pools passed over since the clock was looked at */
@@ -293,9 +291,7 @@ struct cairn_heap {
                             touches no page for the class's pool */
     _Atomic(uint8_t) few[CAIRN_CLASSES_MAX]; /* how many were */
 
-    size_t pooled_end;   /* requests of fewer bytes are served by pools; 0: none is */
-    size_t crowded_from; /* requests of so many bytes are served from holes while their class has CROWDED_POOLS pools,
-                            none of them with room: what lives together then lies together, whatever its sizes */
+    size_t pooled_end; /* requests of fewer bytes are served by pools; 0: none is */
     unsigned class_count;
     unsigned class_above_direct; /* class of the first size above DIRECT_MAX */
     struct size_class classes[CAIRN_CLASSES_MAX];

@@ -215,7 +215,7 @@ static cairn_heap *make_heap(bool single)
     cairn_heap *heap = cairn_heap_create(&wanted);
     if (heap != NULL) {
         if (!options->gc.snapshot) {
-            geometry_pack(heap); /* a snapshot finds objects in pools sooner than in holes */
+            geometry_pack(heap); /* a snapshot's joiner makes huge pages of larger arenas */
         }
         heap->few_from_holes = true;
         heap->keep_most = PYTHON_KEEP_MOST;

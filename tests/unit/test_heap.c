@@ -312,51 +312,6 @@ static void a_packed_heap_has_small_pools_for_its_smallest_blocks(void **state)
     cairn_heap_destroy(heap);
 }
 
-/* Blocks of a class until holes serve one: that is in blocks[count - 1]. */
-static size_t crowd(cairn_heap *heap, size_t size, void **blocks, size_t most)
-{
-    for (size_t count = 1; count <= most; count++) {
-        blocks[count - 1] = cairn_alloc(heap, size);
-        assert_non_null(blocks[count - 1]);
-        pattern_fill(blocks[count - 1], size, count);
-        if (stats_of(heap)->large_blocks) {
-            return count;
-        }
-    }
-    fail_msg("%zu blocks and none from a hole", most);
-    return 0;
-}
-
-static void a_crowded_class_of_a_packed_heap_is_served_from_holes(void **state)
-{
-    (void)state;
-    for (int single = 0; single <= 1; single++) {
-        static void *blocks[2000];
-        const size_t size = 144;
-        cairn_heap *heap = packed_heap(single);
-        size_t count = crowd(heap, size, blocks, COUNT_OF(blocks));
-        assert_int_equal(stats_of(heap)->pools_used + stats_of(heap)->pools_full, CROWDED_POOLS);
-        assert_int_equal(count, CROWDED_POOLS * (KIB(16) / size) + 1);
-        assert_int_equal(cairn_heap_check(heap, stderr), 0);
-        cairn_free(heap, blocks[0]);
-        blocks[0] = cairn_alloc(heap, size); /* there is room in a pool again */
-        pattern_fill(blocks[0], size, 1);
-        assert_int_equal(stats_of(heap)->large_blocks, 1);
-        void *small = cairn_alloc(heap, 128); /* so small a class has as many pools as it needs */
-        assert_int_equal(stats_of(heap)->large_blocks, 1);
-        blocks[count - 1] = cairn_realloc(heap, blocks[count - 1], size + 16);
-        assert_true(pattern_holds(blocks[count - 1], size, size, count));
-        for (size_t i = 0; i < count; i++) {
-            assert_true(i == count - 1 || pattern_holds(blocks[i], size, size, i + 1));
-            cairn_free(heap, blocks[i]);
-        }
-        cairn_free(heap, small);
-        assert_int_equal(stats_of(heap)->live_blocks, 0);
-        assert_int_equal(cairn_heap_check(heap, stderr), 0);
-        cairn_heap_destroy(heap);
-    }
-}
-
 static void a_heap_of_cpythons_rules_is_not_packed(void **state)
 {
     (void)state;
@@ -364,7 +319,6 @@ static void a_heap_of_cpythons_rules_is_not_packed(void **state)
     cairn_heap *heap = heap_of_preset("cpython", true);
     geometry_pack(heap);
     assert_int_equal(pool_size_of_class(heap, 16), KIB(16));
-    assert_true(heap->crowded_from == SIZE_MAX);
     cairn_heap_destroy(heap);
 }
 
@@ -471,7 +425,6 @@ int main(void)
         cmocka_unit_test(the_default_heap_is_one_aligned_to_16),
         cmocka_unit_test(the_default_heaps_first_few_of_a_class_come_from_holes),
         cmocka_unit_test(a_packed_heap_has_small_pools_for_its_smallest_blocks),
-        cmocka_unit_test(a_crowded_class_of_a_packed_heap_is_served_from_holes),
         cmocka_unit_test(a_heap_of_cpythons_rules_is_not_packed),
         cmocka_unit_test(the_default_heap_cannot_be_destroyed),
         cmocka_unit_test(the_visit_shows_every_live_heap_the_default_first),
