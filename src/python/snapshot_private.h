@@ -159,6 +159,7 @@ struct window {
     double object_ns;          /* took for an object the last time, until it was seen; 0: not known */
     uint64_t ticked_ns;        /* the end of the last tick */
     double between_ns;         /* ticks, by and by, what the program needs from one to the next */
+    unsigned at_limit;         /* ticks at which the limit of floating garbage was there */
     size_t next, next_untrack; /* entries done */
     ptrdiff_t collected, uncollectable;
     atomic_bool left; /* the clone was ended for an exec */

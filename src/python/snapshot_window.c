@@ -31,7 +31,8 @@ enum {
     LEAST_WAIT_NS = 50000, /* a shorter one is left out */
     WAIT_NS = 1500000,
     LONG_WAIT_NS = 2500000,
-    LAST_WAIT_NS = 32000000, /* when the limit of floating garbage is there all the same */
+    LAST_WAIT_NS = 8000000, /* when the limit of floating garbage is there all the same; twice that at the next tick, */
+    LAST_DOUBLED = 2,       /* and so often */
 };
 
 struct window window;
@@ -100,6 +101,7 @@ static void opened(size_t resident, uint64_t now_ns)
                          1;
     window.copies_most = resident / FAULT_BYTES / 100 * cairn_options()->gc.copied;
     window.copies_seen = 0;
+    window.at_limit = 0;
     window.next = window.next_untrack = 0;
     window.collected = window.uncollectable = 0;
     atomic_store(&window.left, false);
@@ -272,7 +274,8 @@ static uint64_t wait_for_garbage(void)
     static const double aim = 0.95; /* of the limit */
     double floating = trigger_floating(0, trigger_at_clone());
     if (floating >= 1) {
-        return trigger_misses() == 0 ? LAST_WAIT_NS : LONG_WAIT_NS; /* too late is too late */
+        unsigned doubled = window.at_limit < LAST_DOUBLED ? window.at_limit++ : LAST_DOUBLED;
+        return trigger_misses() == 0 ? (uint64_t)LAST_WAIT_NS << doubled : LONG_WAIT_NS; /* too late is too late */
     }
     return spread((aim - floating) * 100 * trigger_hundredth(), LONG_WAIT_NS);
 }
