@@ -20,7 +20,7 @@
  * pages. One that is huge already costs next to nothing, any other about as much as copying it.
  *
  * `spare` is a piece of memory that nobody uses, advised to have a huge page: where the joiner has one found before it
- * needs it. It takes memory only while that is done.
+ * needs it. It takes memory only while that is done, or until the next joiner if one is killed just then.
  *
  * `pieces` must stay as it is until the joiner has ended. One at a time: the last one's id was given to
  * os_helper_poll() or os_helper_wait(), and they said that it ended. os_helper_kill() ends it, after the piece it is at.
