@@ -24,7 +24,10 @@ enum {
     AHEAD = 8, /* entries whose headers are fetched early */
 };
 
-static double object_ns; /* that an object of a batch takes, by and by; 0: not known */
+/* What an object of a batch takes, by and by; 0: not known. After a clone it is more for a while: the pages are met anew. */
+static struct object_time {
+    double ns, slowest_ns; /* the latter of the batches since the last clone */
+} object_time;
 
 /* ---- CPython's collections, in silence ---- */
 
@@ -141,7 +144,7 @@ static size_t batch_size(uint64_t budget_ns)
     }
     int threshold = collector.gc.generations[0].threshold;
     double least = threshold > LEAST_OBJECTS ? threshold * 5.0 / 4 : LEAST_OBJECTS;
-    double fits = object_ns > 0 ? (double)budget_ns / object_ns : FIRST_OBJECTS;
+    double fits = object_time.ns > 0 ? (double)budget_ns / object_time.ns : FIRST_OBJECTS;
     return (size_t)(fits < least ? least : fits);
 }
 
@@ -178,7 +181,13 @@ static void note_batch(struct pause *pause)
     pauses_note(pause);
     collector.figures.batches++;
     double now = (double)(pause->ended_ns - pause->begun_ns) / (double)pause->found;
-    object_ns = object_ns > 0 ? (3 * object_ns + now) / 4 : now;
+    object_time.ns = now > object_time.ns ? now : (3 * object_time.ns + now) / 4;
+    object_time.slowest_ns = now > object_time.slowest_ns ? now : object_time.slowest_ns;
+}
+
+void batch_begin(void)
+{
+    object_time = (struct object_time){.ns = object_time.slowest_ns};
 }
 
 bool batch_apply(uint64_t budget_ns)

@@ -213,6 +213,9 @@ bool pages_ended(void);
 
 enum { BATCH_NS = 500000 };
 
+/* A clone has ended; batches follow. */
+void batch_begin(void);
+
 /* Frees candidates of the open window, whole components until `budget_ns` is likely to be used up, 0: all. True if there
  * are none left, or the window is closed. */
 bool batch_apply(uint64_t budget_ns);

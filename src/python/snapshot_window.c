@@ -30,7 +30,7 @@ enum {
     OBJECT_NS = 150,       /* that the analysis takes for one, before that was seen */
     LEAST_WAIT_NS = 50000, /* a shorter one is left out */
     WAIT_NS = 1500000,
-    LONG_WAIT_NS = 2500000,
+    LONG_WAIT_NS = 2000000,
     LAST_WAIT_NS = 8000000, /* when the limit of floating garbage is there all the same; twice that at the next tick, */
     LAST_DOUBLED = 2,       /* and so often */
 };
@@ -233,6 +233,7 @@ static void take_in(enum snapshot_state state)
         note_result();
         trigger_found();
         window.state = WINDOW_FREEING;
+        batch_begin();
         pages_join();
     } else if (atomic_load(&window.left)) {
         window_abandon();
