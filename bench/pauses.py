@@ -7,7 +7,7 @@ collector.
 usage: pauses.py [--build DIR] [--runs RUNS] [--only NAME,...] [--most RUNS] [--fresh] [--quick] [--markdown FILE]
 
 Rows, by name: "steady-1m" and "steady-8m" (a process with 1 and 8 million tracked objects and a stream of old garbage
-in cycles), "cycles" (a program that makes no cycles), "service" (Django under a load from another process), "sympy" and
+in cycles), "linked-1m" (the same, where 20,000 sessions, 260,000 objects, are one circle), "cycles" (a program that makes no cycles), "service" (Django under a load from another process), "sympy" and
 "sphinx" (programs of Debian that build something large); the names with "-one" are the same on one processor. Kinds run
 in turns; cells are medians.
 
@@ -96,9 +96,10 @@ def program_row(name, title, table, words, front=(), **more):
     return Row(name, title, table, lambda bench, kind: bench.figures(kind, [*front, PYTHON, *words]), **more)
 
 
-def steady_row(name, objects, requests, front=()):
-    words = [script("steady.py"), str(objects), str(requests)]
-    return program_row(name, f"{objects / 1e6:g} M, {'one' if front else 'all'}", STEADY, words, front)
+def steady_row(name, objects, requests, front=(), linked=()):
+    words = [script("steady.py"), str(objects), str(requests), *map(str, linked)]
+    title = f"{objects / 1e6:g} M{' linked' if linked else ''}, {'one' if front else 'all'}"
+    return program_row(name, title, STEADY, words, front)
 
 
 def built_row(name, title, program, size, needs, front=()):
@@ -148,6 +149,7 @@ def all_rows(quick):
     sympy, sphinx = ("6", "10") if quick else ("13", "80")
     return [
         steady_row("steady-1m", *small), steady_row("steady-1m-one", *small, ONE),
+        steady_row("linked-1m", *small, linked=[20_000]),
         steady_row("steady-8m", *large), steady_row("steady-8m-one", *large, ONE),
         program_row("cycles", "", CYCLES, [script("no_cycles.py"), "4" if quick else "12"], kinds=KINDS[:3]),
         service_row("service", "all", load), service_row("service-one", "one", load, ONE),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 # Copyright (c) 2026 The Cairn authors
-"""steady.py OBJECTS REQUESTS: a service's process without the service. OBJECTS tracked objects stay; each request makes
+"""steady.py OBJECTS REQUESTS [LINKED]: a service's process without the service. OBJECTS tracked objects stay; each request makes
 a session of objects that refer to each other in circles, which lives for 20,000 requests and is old garbage then; it
-also reads and writes some of what stays and does a little work. Prints figures of the requests as JSON (a stop of the
+also reads and writes some of what stays and does a little work. With LINKED each session knows the one before and after
+it, in groups of so many, so that a whole group becomes garbage at once, as a large document does. Prints figures of the requests as JSON (a stop of the
 process is a long request), and the longest collection between its callbacks."""
 
 import collections
@@ -21,6 +22,9 @@ class Session:
         self.number = number
         self.pages = [{"session": self, "page": page} for page in range(4)]
         self.cart = {"session": self, "lines": [[self, number]]}
+
+    def link(self, before):
+        self.before, before.after = before, self
 
 
 def build(objects):
@@ -46,7 +50,7 @@ class Stops:
 
 
 def main():
-    objects, requests = int(sys.argv[1]), int(sys.argv[2])
+    objects, requests, linked = *map(int, sys.argv[1:3]), int(sys.argv[3]) if len(sys.argv) > 3 else 1
     random.seed(1)
     gc.disable()
     records = build(objects)
@@ -62,6 +66,8 @@ def main():
     for number in range(requests):
         start = time.perf_counter_ns()
         sessions.append(Session(number))
+        if number % linked:
+            sessions[-1].link(sessions[-2])
         for _ in range(3):
             record = records[random.choice(hot)]
             record["id"] ^= number

@@ -19,7 +19,7 @@ NATIVE = Path(__file__).resolve().parent / "_native"
 # The options of `cairn run` whose value may be the next word.
 TAKES_VALUE = frozenset({
     "--stats-file", "--leaks-file", "--leaks-frames", "--geometry", "--fit", "--pools", "--huge", "--limit",
-    "--purge-delay", "--misuse", "--gc", "--gc-floating", "--gc-copied", "--gc-explicit", "--gc-minimum", "--gc-trace",
+    "--purge-delay", "--misuse", "--gc", "--gc-floating", "--gc-copied", "--gc-explicit", "--gc-minimum", "--gc-slices", "--gc-trace",
 })
 ALL_OPTIONS = TAKES_VALUE | {"--stats", "--stats-children", "--leaks", "--no-children", "--no-python", "--help"}
 

@@ -258,14 +258,24 @@ static bool store_gc_copied(struct options *into, const char *text)
     return read_percent(text, &into->gc.copied);
 }
 
-static bool store_gc_minimum(struct options *into, const char *text)
+static bool read_objects(const char *text, size_t *objects)
 {
     uint64_t value;
     if (!read_number(text, PTRDIFF_MAX, &value)) {
         return false;
     }
-    into->gc.minimum = (size_t)value;
+    *objects = (size_t)value;
     return true;
+}
+
+static bool store_gc_minimum(struct options *into, const char *text)
+{
+    return read_objects(text, &into->gc.minimum);
+}
+
+static bool store_gc_slices(struct options *into, const char *text)
+{
+    return read_objects(text, &into->gc.slices);
 }
 
 static bool store_gc_force(struct options *into, const char *text)
@@ -315,6 +325,7 @@ static const struct option table[] = {
     {"CAIRN_GC_COPIED", "a number from 1 to 100, in percent", store_gc_copied},
     {"CAIRN_GC_EXPLICIT", "exact or snapshot", store_gc_explicit},
     {"CAIRN_GC_MINIMUM", "a number of objects", store_gc_minimum},
+    {"CAIRN_GC_SLICES", "a number of objects", store_gc_slices},
     {"CAIRN_GC_FORCE", "a number of collections", store_gc_force},
     {"CAIRN_GC_TRACE", "a path", store_gc_trace},
     {"CAIRN_RUN_PID", "a process id", store_run_pid},
@@ -371,7 +382,8 @@ static void set_defaults(struct options *into)
     into->fit = CAIRN_FIT_DEFAULT;
     into->purge_delay_ms = CAIRN_PURGE_DELAY_DEFAULT_MS;
     into->leaks_frames = LEAKS_FRAMES_DEFAULT;
-    into->gc = (struct gc_options){.copied = GC_COPIED_DEFAULT, .minimum = GC_MINIMUM_DEFAULT};
+    into->gc = (struct gc_options){
+        .copied = GC_COPIED_DEFAULT, .minimum = GC_MINIMUM_DEFAULT, .slices = GC_SLICES_DEFAULT};
     into->python = true;
 }
 

@@ -40,11 +40,12 @@ struct gc_options {
                                said, then 10, and 35 where there is but one processor */
     unsigned copied;        /* CAIRN_GC_COPIED=PERCENT of the resident pages that a snapshot may cost, 1 to 100 */
     size_t minimum;         /* CAIRN_GC_MINIMUM=N tracked objects below which the stock collector is left to work */
+    size_t slices;          /* CAIRN_GC_SLICES=N: of how many objects a component is freed in slices; 0: none */
     unsigned force;         /* CAIRN_GC_FORCE=N: for tests: a whole snapshot at every Nth young collection; 0: none */
     const char *trace_file; /* CAIRN_GC_TRACE=PATH (%p becomes the process id); NULL: none */
 };
 
-enum { GC_COPIED_DEFAULT = 25, GC_MINIMUM_DEFAULT = 100000 };
+enum { GC_COPIED_DEFAULT = 25, GC_MINIMUM_DEFAULT = 100000, GC_SLICES_DEFAULT = 2000 };
 
 struct options {
     cairn_geometry geometry; /* CAIRN_GEOMETRY, as cairn_geometry_parse() reads it */

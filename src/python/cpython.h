@@ -75,6 +75,10 @@ struct python_method {
 enum { PYTHON_METH_FASTCALL = 0x80 };
 PYTHON_API void *PyCFunction_NewEx(const struct python_method *method, void *self, void *module);
 
+/* The method's function, whose true type depends on the flags. */
+PYTHON_API void (*PyCFunction_GetFunction(void *function))(void);
+PYTHON_API char PyCFunction_Type;
+
 PYTHON_API int PyObject_IS_GC(void *object);
 PYTHON_API int PyObject_GC_IsTracked(void *object);
 PYTHON_API void PyObject_GC_UnTrack(void *object);
@@ -90,6 +94,16 @@ PYTHON_API char PyBaseObject_Type;
 PYTHON_API char PyDict_Type;
 PYTHON_API char PyList_Type;
 PYTHON_API char PyTuple_Type;
+PYTHON_API char PySet_Type;
+PYTHON_API char PyFrozenSet_Type;
+PYTHON_API char PyCell_Type;
+PYTHON_API char PyFunction_Type;
+PYTHON_API char PyMethod_Type;
+PYTHON_API char PyODict_Type;
+PYTHON_API char PyUnicode_Type;
+PYTHON_API char PyBytes_Type;
+PYTHON_API char PyLong_Type;
+PYTHON_API char PyFloat_Type;
 PYTHON_API char _PyWeakref_CallableProxyType;
 PYTHON_API char _PyWeakref_ProxyType;
 PYTHON_API char _PyWeakref_RefType;

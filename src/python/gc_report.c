@@ -140,6 +140,7 @@ static const struct field snapshot_fields[] = {
     FIGURE(abandoned_failed),
     FIGURE(stock_collections),
     FIGURE(batches),
+    FIGURE(sliced),
     FIGURE(candidates),
     FIGURE(stale),
     FIGURE(collected),

@@ -24,24 +24,34 @@ struct python_type {
     ptrdiff_t size;
     const char *name;
     ptrdiff_t basic_size, item_size;
-    void *slots[15]; /* tp_dealloc to tp_as_buffer */
+    void (*dealloc)(void *object);
+    void *slots[14]; /* tp_vectorcall_offset to tp_as_buffer */
     unsigned long flags;
     const char *doc;
     int (*traverse)(void *object, python_visit *visit, void *context);
-    void *slots_behind[8]; /* tp_clear to tp_getset */
+    int (*clear)(void *object);
+    void *compare;
+    ptrdiff_t weaklist_offset; /* of a pointer to the first weak reference, from the object; 0: it has none */
+    void *slots_behind[5];     /* tp_iter to tp_getset */
     const struct python_type *base;
     void *slots_inheritance[8]; /* tp_dict to tp_free */
     int (*is_gc)(void *object);
+    void *slots_bases[5]; /* tp_bases to tp_weaklist */
+    void *del;
+    unsigned int version;
+    void *finalize;
 };
 
 _Static_assert(offsetof(struct python_type, flags) == 168, "PyTypeObject.tp_flags");
 _Static_assert(offsetof(struct python_type, traverse) == 184, "PyTypeObject.tp_traverse");
 _Static_assert(offsetof(struct python_type, base) == 256, "PyTypeObject.tp_base");
 _Static_assert(offsetof(struct python_type, is_gc) == 328, "PyTypeObject.tp_is_gc");
+_Static_assert(offsetof(struct python_type, finalize) == 392, "PyTypeObject.tp_finalize");
 
 /* In python_type.flags. */
 #define PYTHON_MANAGED_WEAKREF (1ul << 3) /* from 3.12 on */
 #define PYTHON_MANAGED_DICT (1ul << 4)    /* from 3.11 on */
+#define PYTHON_HEAP_TYPE (1ul << 9)
 #define PYTHON_HAVE_GC (1ul << 14)
 #define PYTHON_LIST_SUBCLASS (1ul << 25)
 #define PYTHON_DICT_SUBCLASS (1ul << 29)

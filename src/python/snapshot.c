@@ -66,6 +66,7 @@ void snapshot_give_up(const char *reason)
     mode.obstacle = reason;
     snapshot_say(reason);
     if (collector.attached) {
+        slices_settle();
         trigger_release();
     }
 }
@@ -149,6 +150,7 @@ static void full_begins(void)
         ride();
     } else {
         window_abandon();
+        slices_settle();
         collector.figures.stock_collections++;
     }
 }
@@ -185,8 +187,11 @@ static void tick(void)
 {
     if (finalizing() || mode.obstacle != NULL) {
         window_close();
+        slices_settle();
     } else if (window.state != WINDOW_CLOSED) {
         window_tick();
+    } else if (slices_busy()) {
+        slices_step(BATCH_NS);
     } else if (cairn_options()->gc.force == 0) {
         tick_without_window();
     } else if (forced() && *collector.gc.debug == 0 && window_open()) {
@@ -302,6 +307,7 @@ static void at_python_end(void)
 {
     pages_leave();
     window_close();
+    slices_forget();
     collector.attached = false;
     if (attach_wanted() && python_note_frees(true, look)) {
         atomic_store(&mode.attach_asked, false);
@@ -418,6 +424,7 @@ static void switch_off(void)
     if (collector.attached) {
         pages_leave();
         window_abandon();
+        slices_settle();
         trigger_release();
     }
     (void)python_note_frees(false, NULL);
@@ -449,6 +456,7 @@ ptrdiff_t snapshot_collect(void)
         return -1;
     }
     window_abandon();
+    slices_settle();
     uint64_t before = collector.figures.collected;
     mode.busy = true;
     *collector.gc.collecting = 1;

@@ -30,6 +30,7 @@ struct snapshot_figures {
     uint64_t abandoned_failed;  /* the clone could not be made, was killed, ran out of time or memory */
     uint64_t stock_collections; /* full collections left to CPython meanwhile */
     uint64_t batches;
+    uint64_t sliced;     /* large components freed in slices */
     uint64_t candidates; /* addresses named */
     uint64_t stale;      /* of these: freed by the program before their batch */
     uint64_t collected;  /* objects freed in batches, as gc.get_stats() counts them */

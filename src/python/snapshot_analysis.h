@@ -16,7 +16,7 @@
 
 #include "python/gc_head.h"
 
-enum { SNAPSHOT_RINGS = 3 };
+enum { SNAPSHOT_RINGS = 3, SNAPSHOT_PLAIN_TYPES = 14 };
 
 struct snapshot_input {
     /* The heads of the generations, in the order in which a full collection strings them together: oldest, youngest,
@@ -34,6 +34,11 @@ struct snapshot_input {
     const void *reference_type;      /* _PyWeakref_RefType, which may have subclasses */
     const void *proxy_type;          /* _PyWeakref_ProxyType */
     const void *callable_proxy_type; /* _PyWeakref_CallableProxyType */
+
+    /* Types whose tp_clear and tp_dealloc do nothing but let go of references and memory; NULL: none. And tp_dealloc of
+     * the classes that Python code makes; NULL if that is not known: no class is plain then. */
+    const void *plain_type[SNAPSHOT_PLAIN_TYPES];
+    void (*class_dealloc)(void *object);
 
     size_t memory_limit; /* bytes that the tables of the analysis may take, the result's entries not among them; less
                             than SNAPSHOT_MEMORY_LEAST counts as that */
@@ -63,8 +68,29 @@ enum snapshot_pass {
 enum {
     SNAPSHOT_LAST = 1,      /* the last one of its component */
     SNAPSHOT_PREHEADER = 2, /* its block starts 32 bytes before the object, not 16 */
+    SNAPSHOT_PLAIN = 4, /* of its component: no object has a finalizer, is or has a weak reference, was finalized, or
+                               has a type whose end does more than to let go of references and memory */
     SNAPSHOT_BITS = 15,
 };
+
+/* And the high ones, which an address does not need: the count of references, or SNAPSHOT_COUNT_MOST. */
+enum { SNAPSHOT_COUNT_SHIFT = 48, SNAPSHOT_COUNT_MOST = 0xffff };
+
+static inline uintptr_t snapshot_entry_object(uintptr_t entry)
+{
+    return entry & (((uintptr_t)1 << SNAPSHOT_COUNT_SHIFT) - 1) & ~(uintptr_t)SNAPSHOT_BITS;
+}
+
+static inline uintptr_t snapshot_entry_count(uintptr_t entry)
+{
+    return entry >> SNAPSHOT_COUNT_SHIFT;
+}
+
+/* What an entry says of an object's count. */
+static inline uintptr_t snapshot_count_of(ptrdiff_t count)
+{
+    return count < SNAPSHOT_COUNT_MOST ? (uintptr_t)count : SNAPSHOT_COUNT_MOST;
+}
 
 /* Lies in memory that the program and its clone share. All but `status` is valid only when the status is COMPLETE or
  * PARTIAL. */

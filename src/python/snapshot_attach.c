@@ -8,15 +8,87 @@
  * is imported before the exchange. Neither list nor function is tracked, so that gc.get_objects() does not show them, and
  * gc.get_count() is put back.
  *
+ * gc.get_objects() and gc.get_referrers() hand out objects that nothing refers to. So that snapshot_slices.c knows when
+ * they were called, their entries in the gc module's table of methods lead through a counter.
+ *
  * That function's `self` is a tuple that owns what the collector uses: when the interpreter drops its callbacks at the
  * end, all of it goes. */
 
+#include <stdatomic.h>
+
 #include "python/cpython.h"
+#include "python/python_object.h"
 #include "python/snapshot_private.h"
 
 struct collector collector;
 
 static struct python_method method = {"at_collection", NULL, PYTHON_METH_FASTCALL, NULL};
+
+/* ---- who looks for objects ---- */
+
+/* With room for the arguments of every calling convention: (self, arguments), with their count, and with names. */
+typedef void *any_method(void *self, void *arguments, void *count, void *names);
+
+/* How PyCFunctionObject begins. */
+struct python_function {
+    struct python_object object;
+    struct python_method *method;
+};
+
+static atomic_uint looked_for;
+static any_method *get_objects, *get_referrers;
+
+unsigned collector_looked_for(void)
+{
+    return atomic_load(&looked_for);
+}
+
+static void *counted_get_objects(void *self, void *arguments, void *count, void *names)
+{
+    atomic_fetch_add(&looked_for, 1);
+    return get_objects(self, arguments, count, names);
+}
+
+static void *counted_get_referrers(void *self, void *arguments, void *count, void *names)
+{
+    atomic_fetch_add(&looked_for, 1);
+    return get_referrers(self, arguments, count, names);
+}
+
+/* False if the module's function is not what CPython made. The table is the same for all interpreters of the process,
+ * and for the next ones. */
+static bool count_calls(void *module, const char *name, any_method **theirs, any_method *counted)
+{
+    void *function = PyObject_GetAttrString(module, name);
+    bool good = function != NULL && (const void *)python_type_of(function) == &PyCFunction_Type;
+    struct python_method *of = good ? ((struct python_function *)function)->method : NULL;
+    void (*now)(void) = good ? (void (*)(void))of->function : NULL;
+    good = good && PyCFunction_GetFunction != NULL && PyCFunction_GetFunction(function) == now;
+    if (good && now != (void (*)(void))counted) {
+        *theirs = (any_method *)now;
+        of->function = (void *(*)(void *, void *const *, ptrdiff_t))(void (*)(void))counted;
+    }
+    Py_DecRef(function);
+    return good;
+}
+
+/* tp_dealloc of classes written in Python, as importlib's are; NULL if that cannot be told. */
+static void (*class_dealloc(void *module))(void *object)
+{
+    void *importlib = PyImport_ImportModule("_frozen_importlib");
+    void *class = importlib != NULL ? PyObject_GetAttrString(importlib, "ModuleSpec") : NULL;
+    const struct python_type *type = class;
+    bool known = type != NULL && (type->flags & PYTHON_HEAP_TYPE) != 0 &&
+                 count_calls(module, "get_objects", &get_objects, counted_get_objects) &&
+                 count_calls(module, "get_referrers", &get_referrers, counted_get_referrers);
+    void (*dealloc)(void *) = known ? type->dealloc : NULL;
+    Py_DecRef(class);
+    Py_DecRef(importlib);
+    PyErr_Clear();
+    return dealloc;
+}
+
+/* ---- the callbacks ---- */
 
 static void *untracked(void *object)
 {
@@ -81,6 +153,7 @@ const char *collector_attach(collection_function *at_collection)
     if (why == NULL) {
         int count = use.gc.generations[0].count;
         method.function = at_collection;
+        use.class_dealloc = class_dealloc(module);
         why = enter(&use, module) ? NULL : "there is no memory for it";
         use.gc.generations[0].count = count;
     }

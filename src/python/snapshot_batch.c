@@ -70,6 +70,17 @@ static void run(int generation)
     Py_DecRef(answer);
 }
 
+void batch_note_freed(ptrdiff_t collected, ptrdiff_t uncollectable)
+{
+    struct gc_generation_stats *statistics = &collector.gc.statistics[GC_OLDEST];
+    statistics->collected += collected;
+    statistics->uncollectable += uncollectable;
+    window.collected += collected;
+    window.uncollectable += uncollectable;
+    collector.figures.collected += (uint64_t)collected;
+    collector.figures.uncollectable += (uint64_t)uncollectable;
+}
+
 /* Has CPython collect the youngest generation, and counts what it did as part of a full collection. Returns the objects
  * freed. */
 static ptrdiff_t collect_youngest(void)
@@ -82,12 +93,7 @@ static ptrdiff_t collect_youngest(void)
     ptrdiff_t collected = statistics[0].collected - kept.statistics.collected;
     ptrdiff_t uncollectable = statistics[0].uncollectable - kept.statistics.uncollectable;
     statistics[0] = kept.statistics;
-    statistics[GC_OLDEST].collected += collected;
-    statistics[GC_OLDEST].uncollectable += uncollectable;
-    window.collected += collected;
-    window.uncollectable += uncollectable;
-    collector.figures.collected += (uint64_t)collected;
-    collector.figures.uncollectable += (uint64_t)uncollectable;
+    batch_note_freed(collected, uncollectable);
     return collected;
 }
 
@@ -123,10 +129,9 @@ static bool in_python_heap(const void *block)
     return owner != NULL && owner->heap == python_heap();
 }
 
-/* The header of an entry's object if it may be used, else NULL. */
-static struct gc_head *head_of(uintptr_t entry)
+struct gc_head *batch_head_of(uintptr_t entry)
 {
-    uintptr_t object = entry & ~(uintptr_t)SNAPSHOT_BITS;
+    uintptr_t object = snapshot_entry_object(entry);
     uintptr_t before = (entry & SNAPSHOT_PREHEADER) != 0 ? 2 * GC_HEAD_BYTES : GC_HEAD_BYTES;
     const void *block = (const void *)(object - before);
     if (freed_log_has(block) || !in_python_heap(block)) {
@@ -136,20 +141,24 @@ static struct gc_head *head_of(uintptr_t entry)
     return gc_head_is_tracked(head) ? head : NULL;
 }
 
-/* However long it takes, more than the program can have made since the last batch. */
+size_t batch_least(void)
+{
+    int threshold = collector.gc.generations[0].threshold;
+    return threshold > LEAST_OBJECTS ? (size_t)threshold * 5 / 4 : LEAST_OBJECTS;
+}
+
 static size_t batch_size(uint64_t budget_ns)
 {
     if (budget_ns == 0) {
         return SIZE_MAX;
     }
-    int threshold = collector.gc.generations[0].threshold;
-    double least = threshold > LEAST_OBJECTS ? threshold * 5.0 / 4 : LEAST_OBJECTS;
+    size_t least = batch_least();
     double fits = object_time.ns > 0 ? (double)budget_ns / object_time.ns : FIRST_OBJECTS;
-    return (size_t)(fits < least ? least : fits);
+    return fits < (double)least ? least : (size_t)fits;
 }
 
-/* Moves the objects of whole components into the youngest generation, `most` or those of one component. Returns how
- * many. */
+/* Moves the objects of whole components into the youngest generation, `most` or those of one component, up to one that
+ * is to be freed in slices. Returns how many. */
 static size_t move_batch(size_t most)
 {
     const struct snapshot_result *result = window.process.result;
@@ -158,16 +167,18 @@ static size_t move_batch(size_t most)
     while (window.next < result->candidates) {
         uintptr_t entry = result->entry[window.next++];
         if (window.next + AHEAD < result->candidates) {
-            __builtin_prefetch((const void *)(result->entry[window.next + AHEAD] - GC_HEAD_BYTES), 1);
+            uintptr_t ahead = snapshot_entry_object(result->entry[window.next + AHEAD]);
+            __builtin_prefetch((const void *)(ahead - GC_HEAD_BYTES), 1);
         }
-        struct gc_head *head = head_of(entry);
+        struct gc_head *head = batch_head_of(entry);
         if (head != NULL) {
             gc_ring_move(youngest, head);
             moved++;
         } else {
             collector.figures.stale++;
         }
-        if ((entry & SNAPSHOT_LAST) != 0 && moved >= most) {
+        bool last = (entry & SNAPSHOT_LAST) != 0;
+        if (last && (moved >= most || (window.next < result->candidates && slices_wanted(window.next)))) {
             break;
         }
     }
@@ -188,9 +199,11 @@ static void note_batch(struct pause *pause)
 void batch_begin(void)
 {
     object_time = (struct object_time){.ns = object_time.slowest_ns};
+    slices_new_window();
 }
 
-bool batch_apply(uint64_t budget_ns)
+/* By CPython, up to the next component that is to be freed in slices. */
+static void apply(uint64_t budget_ns)
 {
     struct pause pause = {.cause = PAUSE_BATCH, .begun_ns = os_clock_ns()};
     pause.found = move_batch(batch_size(budget_ns));
@@ -198,7 +211,28 @@ bool batch_apply(uint64_t budget_ns)
         pause.freed = (size_t)collect_youngest();
         note_batch(&pause);
     }
-    return window.state == WINDOW_FREEING && window.next >= window.process.result->candidates;
+}
+
+static bool all_applied(void)
+{
+    return window.next >= window.process.result->candidates && !slices_busy();
+}
+
+void batch_apply(uint64_t budget_ns)
+{
+    if (slices_busy() || slices_begin()) {
+        slices_step(budget_ns);
+    } else {
+        apply(budget_ns);
+    }
+}
+
+bool batch_apply_all(void)
+{
+    while (window.state == WINDOW_FREEING && !all_applied()) {
+        batch_apply(0);
+    }
+    return window.state == WINDOW_FREEING;
 }
 
 /* ---- live objects that need no tracking ---- */
@@ -267,7 +301,7 @@ bool batch_untrack(bool all)
     const struct snapshot_result *result = window.process.result;
     size_t work = 0;
     while (window.next_untrack < result->untracks && (all || work < UNTRACKED_AT_ONCE)) {
-        struct gc_head *head = head_of(result->entry[result->capacity - ++window.next_untrack]);
+        struct gc_head *head = batch_head_of(result->entry[result->capacity - ++window.next_untrack]);
         work += head != NULL ? 1 + untrack(gc_head_object(head)) : 1;
     }
     return window.next_untrack >= result->untracks;

@@ -9,9 +9,11 @@
 
 #include "python/snapshot_parts.h"
 
+#include <string.h>
+
 #include "python/snapshot_rings.h"
 
-enum { BYTES_PER_NUMBER = sizeof(uintptr_t) + 3 * sizeof(uint32_t), LINE = 64, ARRAYS = 4 };
+enum { BYTES_PER_NUMBER = sizeof(uintptr_t) + 3 * sizeof(uint32_t) + sizeof(bool), LINE = 64, ARRAYS = 5 };
 
 /* Of a root's `place`. */
 static const uint32_t unplaced = UINT32_MAX, cut = UINT32_MAX - 1;
@@ -40,6 +42,7 @@ static void join(struct snapshot_parts *parts, uint32_t one, uint32_t other)
     }
     parts->parent[small] = big;
     parts->size[big] += parts->size[small];
+    parts->rough[big] |= parts->rough[small];
     if (parts->place[small] == cut) {
         parts->place[big] = cut;
     }
@@ -93,6 +96,43 @@ static bool is_reference(const struct snapshot_input *input, const struct python
     return type != NULL;
 }
 
+/* ---- plain objects ---- */
+
+static bool is_known_plain(const struct snapshot_input *input, const struct python_type *type)
+{
+    for (size_t i = 0; i < SNAPSHOT_PLAIN_TYPES; i++) {
+        if (type == input->plain_type[i]) {
+            return true;
+        }
+    }
+    return (type->flags & PYTHON_HAVE_GC) != 0 &&
+           (strcmp(type->name, "collections.defaultdict") == 0 || strcmp(type->name, "collections.deque") == 0);
+}
+
+/* A type known to be, or a class written in Python whose base is plain. */
+static bool is_plain_type(const struct snapshot_input *input, const struct python_type *type)
+{
+    if (type->finalize != NULL || type->del != NULL) {
+        return false;
+    }
+    while (type != NULL && !is_known_plain(input, type)) {
+        bool class = (type->flags & PYTHON_HEAP_TYPE) != 0 && type->dealloc == input->class_dealloc;
+        type = class ? type->base : NULL;
+    }
+    return type != NULL;
+}
+
+static bool is_plain(struct snapshot_parts *parts, const void *object, const struct python_type *type)
+{
+    if (type != parts->known) {
+        parts->known = type;
+        parts->known_plain = is_plain_type(parts->scan->input, type);
+    }
+    ptrdiff_t weaklist = type->weaklist_offset;
+    return parts->known_plain && (gc_head_of(object)->prev & GC_HEAD_FINALIZED) == 0 &&
+           (weaklist == 0 || *(void *const *)((const char *)object + weaklist) == NULL);
+}
+
 static void join_object(struct snapshot_parts *parts, void *object)
 {
     const struct python_type *type = python_type_of(object);
@@ -101,6 +141,9 @@ static void join_object(struct snapshot_parts *parts, void *object)
         (void)join_reference(((const struct python_reference *)object)->referent, parts);
     }
     if (parts->owner < parts->count) {
+        if (!is_plain(parts, object, type)) {
+            parts->rough[root_of(parts, parts->owner)] = true;
+        }
         parts->owner++;
     }
 }
@@ -163,13 +206,16 @@ static bool make_arrays(struct snapshot_parts *parts)
     parts->parent = snapshot_table_take(table, parts->count * sizeof *parts->parent);
     parts->size = snapshot_table_take(table, parts->count * sizeof *parts->size);
     parts->place = snapshot_table_take(table, parts->count * sizeof *parts->place);
-    if (parts->object == NULL || parts->parent == NULL || parts->size == NULL || parts->place == NULL) {
+    parts->rough = snapshot_table_take(table, parts->count * sizeof *parts->rough);
+    if (parts->object == NULL || parts->parent == NULL || parts->size == NULL || parts->place == NULL ||
+        parts->rough == NULL) {
         return false;
     }
     for (size_t i = 0; i < parts->count; i++) {
         parts->parent[i] = (uint32_t)i;
         parts->size[i] = 1;
         parts->place[i] = unplaced;
+        parts->rough[i] = false;
     }
     return true;
 }
@@ -203,10 +249,14 @@ enum snapshot_status snapshot_part(struct snapshot_scan *scan, struct snapshot_p
 
 /* ---- order ---- */
 
-static uintptr_t with_bits(const struct snapshot_scan *scan, uintptr_t object, bool last)
+static uintptr_t with_bits(const struct snapshot_parts *parts, uint32_t number, uint32_t root)
 {
+    uintptr_t object = parts->object[number];
     unsigned long flags = python_type_of((const void *)object)->flags;
-    return object | (last ? SNAPSHOT_LAST : 0) | ((flags & scan->preheader_flags) != 0 ? SNAPSHOT_PREHEADER : 0);
+    uintptr_t count = snapshot_count_of(((const struct python_object *)object)->count);
+    return object | count << SNAPSHOT_COUNT_SHIFT | (parts->size[root] == 0 ? SNAPSHOT_LAST : 0) |
+           (parts->rough[root] ? 0 : SNAPSHOT_PLAIN) |
+           ((flags & parts->scan->preheader_flags) != 0 ? SNAPSHOT_PREHEADER : 0);
 }
 
 static void put_out(struct snapshot_parts *parts, uint32_t number)
@@ -221,8 +271,8 @@ static void put_out(struct snapshot_parts *parts, uint32_t number)
         result->candidates += parts->size[root];
         result->components++;
     }
-    bool last = --parts->size[root] == 0;
-    result->entry[parts->place[root]++] = with_bits(parts->scan, parts->object[number], last);
+    parts->size[root]--;
+    result->entry[parts->place[root]++] = with_bits(parts, number, root);
 }
 
 static void note_object(void *context, uintptr_t object)

@@ -10,14 +10,17 @@
 
 struct snapshot_parts {
     struct snapshot_scan *scan;
-    size_t count;      /* objects that have a number */
-    size_t numbered;   /* so far */
-    size_t left;       /* to be put out or found to be cut */
-    uintptr_t *object; /* by number, rising */
-    uint32_t *parent;  /* by number; a root's own is itself */
-    uint32_t *size;    /* of a root: objects of its component, and then those not yet put out */
-    uint32_t *place;   /* of a root: the entry of its next object */
-    uint32_t owner;    /* number of the object whose references are looked at; `count` if it has none */
+    size_t count;                    /* objects that have a number */
+    size_t numbered;                 /* so far */
+    size_t left;                     /* to be put out or found to be cut */
+    uintptr_t *object;               /* by number, rising */
+    uint32_t *parent;                /* by number; a root's own is itself */
+    uint32_t *size;                  /* of a root: objects of its component, and then those not yet put out */
+    uint32_t *place;                 /* of a root: the entry of its next object */
+    bool *rough;                     /* of a root: its component is not plain */
+    const struct python_type *known; /* the last type asked whether it is plain */
+    bool known_plain;
+    uint32_t owner; /* number of the object whose references are looked at; `count` if it has none */
 };
 
 /* After the mark, objects whose byte is COUNT_ZERO are unreachable. Parts them into components: two belong together if

@@ -8,6 +8,7 @@
  *   snapshot_trigger.c   when a snapshot is due, and whether CPython's own full collections are held off
  *   snapshot_window.c    from the clone to the last batch
  *   snapshot_batch.c     one batch
+ *   snapshot_slices.c    a large component freed some of it at a time
  *   snapshot_pages.c     huge pages, so that the clone is short
  *
  * Everything here needs the GIL. Code of the program (finalizers, callbacks) runs inside batch_apply() and
@@ -39,10 +40,11 @@ enum { FACT_GENERATION, FACT_COLLECTED, FACT_UNCOLLECTABLE, COLLECTION_FACTS };
 struct collector {
     bool attached;
     struct python_gc gc;
-    void *program_callbacks;      /* the list gc.callbacks of the program */
-    void *collect;                /* the function gc.collect */
-    void *no_callbacks;           /* an empty list, put in place of ours while collections are to tell nobody */
-    void *keys[COLLECTION_FACTS]; /* of the dict that callbacks are given */
+    void *program_callbacks;       /* the list gc.callbacks of the program */
+    void *collect;                 /* the function gc.collect */
+    void *no_callbacks;            /* an empty list, put in place of ours while collections are to tell nobody */
+    void *keys[COLLECTION_FACTS];  /* of the dict that callbacks are given */
+    void (*class_dealloc)(void *); /* tp_dealloc of classes written in Python; NULL: components are not sliced */
     struct snapshot_figures figures;
 };
 extern struct collector collector;
@@ -53,6 +55,9 @@ typedef void *collection_function(void *self, void *const *arguments, ptrdiff_t 
 /* Finds the collector of the calling thread's interpreter, fills `collector`, and puts the function in place. NULL, or
  * why that cannot be (static). */
 const char *collector_attach(collection_function *at_collection);
+
+/* How often somebody has asked for objects without having a reference to them (gc.get_objects, gc.get_referrers). */
+unsigned collector_looked_for(void);
 
 /* ---- snapshot.c ---- */
 
@@ -160,7 +165,8 @@ struct window {
     uint64_t ticked_ns;        /* the end of the last tick */
     double between_ns;         /* ticks, by and by, what the program needs from one to the next */
     unsigned at_limit;         /* ticks at which the limit of floating garbage was there */
-    size_t next, next_untrack; /* entries done */
+    size_t next, next_untrack; /* entries done, or begun in slices */
+    unsigned looked_for;       /* collector_looked_for() when it was opened */
     ptrdiff_t collected, uncollectable;
     atomic_bool left; /* the clone was ended for an exec */
 };
@@ -216,9 +222,21 @@ enum { BATCH_NS = 500000 };
 /* A clone has ended; batches follow. */
 void batch_begin(void);
 
-/* Frees candidates of the open window, whole components until `budget_ns` is likely to be used up, 0: all. True if there
- * are none left, or the window is closed. */
-bool batch_apply(uint64_t budget_ns);
+/* Frees candidates of the open window: whole components, or a slice of a large one, until `budget_ns` is likely to be
+ * used up; 0: to the next large one, or the end of one. */
+void batch_apply(uint64_t budget_ns);
+
+/* All that are left. False if the program closed the window meanwhile. */
+bool batch_apply_all(void);
+
+/* Objects that a batch has at least, however long it takes: more than the program can have made since the last. */
+size_t batch_least(void);
+
+/* The header of an entry's object if it may be used, else NULL. */
+struct gc_head *batch_head_of(uintptr_t entry);
+
+/* Counts objects freed, as part of a full collection. */
+void batch_note_freed(ptrdiff_t collected, ptrdiff_t uncollectable);
 
 /* Takes live dicts and tuples that a full collection would untrack out of the lists, some at a time. True if none are
  * left. */
@@ -226,5 +244,32 @@ bool batch_untrack(bool all);
 
 /* Has CPython clear its free lists and count a full collection, with all lists put aside. */
 void batch_tidy(void);
+
+/* ---- snapshot_slices.c ---- */
+
+/* Does a component begin at that entry that is to be freed in slices? */
+bool slices_wanted(size_t entry);
+
+/* Begins with the component at window.next, which is behind it then. False if it is not to be freed in slices. None is
+ * under way. */
+bool slices_begin(void);
+
+/* Is a component being freed? It need not be one of the open window. */
+bool slices_busy(void);
+
+/* Its objects that are still there, about. */
+size_t slices_left(void);
+
+/* Goes on for about `budget_ns`, 0: to its end. */
+void slices_step(uint64_t budget_ns);
+
+/* Gives it back to the generations if nothing of it is cleared yet, or goes on to its end. Nothing if none is busy. */
+void slices_settle(void);
+
+/* A window begins to free. */
+void slices_new_window(void);
+
+/* The interpreter has ended, and its objects are nobody's. */
+void slices_forget(void);
 
 #endif

@@ -43,6 +43,10 @@ static void describe(struct snapshot_input *input, size_t resident)
 {
     const struct gc_generation *generations = collector.gc.generations;
     *input = (struct snapshot_input){
+        .plain_type = {&PyBaseObject_Type, &PyDict_Type, &PyList_Type, &PyTuple_Type, &PySet_Type, &PyFrozenSet_Type,
+                       &PyCell_Type, &PyFunction_Type, &PyMethod_Type, &PyODict_Type, &PyUnicode_Type, &PyBytes_Type,
+                       &PyLong_Type, &PyFloat_Type},
+        .class_dealloc = collector.class_dealloc,
         .ring = {&generations[2].head, &generations[0].head, &generations[1].head},
         .permanent = collector.gc.permanent,
         .minor = collector.gc.minor,
@@ -103,6 +107,7 @@ static void opened(size_t resident, uint64_t now_ns)
     window.copies_seen = 0;
     window.at_limit = 0;
     window.next = window.next_untrack = 0;
+    window.looked_for = collector_looked_for();
     window.collected = window.uncollectable = 0;
     atomic_store(&window.left, false);
     collector.figures.snapshots++;
@@ -334,7 +339,7 @@ static bool frozen_meanwhile(void)
 static void finish(bool all)
 {
     program_told("start", 0, 0);
-    if (window.state != WINDOW_FREEING || !batch_apply(0) || !batch_untrack(all)) {
+    if (window.state != WINDOW_FREEING || !batch_apply_all() || !batch_untrack(all)) {
         return; /* the program closed it */
     }
     batch_tidy();
@@ -356,9 +361,9 @@ static void free_some(void)
         window_abandon();
         return;
     }
-    size_t left = window.process.result->candidates - window.next;
-    if (left > 0) {
-        (void)batch_apply(trigger_floating(left, 0) > HURRY ? 2 * BATCH_NS : BATCH_NS);
+    size_t left = window.process.result->candidates - window.next + slices_left();
+    if (left > 0 || slices_busy()) {
+        batch_apply(trigger_floating(left, 0) > HURRY ? 2 * BATCH_NS : BATCH_NS);
     } else if (batch_untrack(false)) {
         finish(false);
     }

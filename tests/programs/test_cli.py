@@ -176,6 +176,7 @@ def test_output_that_cannot_be_written(arguments):
     (["run", "--gc-copied=0.5", "ls"], ["--gc-copied", "'0.5'", "1 to 100"]),
     (["run", "--gc-explicit=yes", "ls"], ["--gc-explicit", "'yes'", "exact, snapshot"]),
     (["run", "--gc-minimum=1e6", "ls"], ["--gc-minimum", "'1e6'", "100000"]),
+    (["run", "--gc-slices=-1", "ls"], ["--gc-slices", "'-1'", "2000"]),
     (["run", "--gc-minimum=9223372036854775808", "ls"], ["--gc-minimum", "'9223372036854775808'"]),
     (["run", "--gc-trace=", "ls"], ["--gc-trace", "empty", "trace-%p.json"]),
     (["run", "--gc-trace=/no-such-folder/x", "ls"], ["--gc-trace", "'/no-such-folder'"]),
@@ -578,6 +579,7 @@ def test_run_inside_run(run):
     (["--gc", "snapshot", "--gc-floating=1", "--gc-copied", "100"],
      {"GC": "snapshot", "GC_FLOATING": "1", "GC_COPIED": "100"}),
     (["--gc-explicit=snapshot", "--gc-minimum=0"], {"GC_EXPLICIT": "snapshot", "GC_MINIMUM": "0"}),
+    (["--gc-slices=0"], {"GC_SLICES": "0"}),
     (["--gc-explicit=exact", "--gc-minimum=9223372036854775807"],
      {"GC_EXPLICIT": "exact", "GC_MINIMUM": "9223372036854775807"}),
     (["--gc-trace=/dev/null", "--no-python"], {"GC_TRACE": "/dev/null", "PYTHON": "0"}),
@@ -650,7 +652,7 @@ def test_variables_that_are_wrong(run):
 
 def test_variables_of_the_collector_that_are_wrong(run):
     wrong = {"CAIRN_GC": "on", "CAIRN_GC_FLOATING": "0", "CAIRN_GC_COPIED": "101", "CAIRN_GC_EXPLICIT": "1",
-             "CAIRN_GC_MINIMUM": "-1", "CAIRN_GC_FORCE": "x"}
+             "CAIRN_GC_MINIMUM": "-1", "CAIRN_GC_SLICES": "many", "CAIRN_GC_FORCE": "x"}
     outcome = run("true", env=wrong)
     lines = outcome.err.splitlines()
     assert len(lines) == len(wrong)

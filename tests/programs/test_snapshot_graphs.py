@@ -64,6 +64,13 @@ def test_graphs_on_other_versions(programs, odd_types, python):  # noqa: F811
     same_rounds(programs, python, 77, GRAPHS // 20, "--odd", odd_types(python), "--fork")
 
 
+@each_python
+def test_graphs_in_slices(programs, odd_types, python):  # noqa: F811
+    """The circles of which nothing can come back are freed by Cairn, step by step, and with nothing else to be seen."""
+    same_rounds(programs, python, 21, GRAPHS // 2 if python == DEBIAN else GRAPHS // 20, "--odd", odd_types(python),
+                "--fork", "--in-parts", options=EVERY_TIME | {"gc_slices": 1})
+
+
 def test_collections_asked_for_stay_exact(programs, odd_types):  # noqa: F811
     """Without that option they are CPython's."""
     same_rounds(programs, DEBIAN, 8, GRAPHS // 20, "--odd", odd_types(DEBIAN), how="full",

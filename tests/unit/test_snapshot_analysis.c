@@ -47,11 +47,13 @@ static int traverse(void *object, python_visit *visit, void *context)
     return 0;
 }
 
-static const struct python_type plain = {.flags = PYTHON_HAVE_GC, .traverse = traverse};
-static const struct python_type tuple = {.flags = PYTHON_HAVE_GC, .traverse = traverse};
-static const struct python_type managed = {.flags = PYTHON_HAVE_GC | PYTHON_MANAGED_WEAKREF, .traverse = traverse};
-static const struct python_type reference = {.flags = PYTHON_HAVE_GC, .traverse = traverse};
-static const struct python_type own_reference = {.flags = PYTHON_HAVE_GC, .traverse = traverse, .base = &reference};
+static const struct python_type plain = {.name = "plain", .flags = PYTHON_HAVE_GC, .traverse = traverse};
+static const struct python_type tuple = {.name = "tuple", .flags = PYTHON_HAVE_GC, .traverse = traverse};
+static const struct python_type managed = {
+    .name = "managed", .flags = PYTHON_HAVE_GC | PYTHON_MANAGED_WEAKREF, .traverse = traverse};
+static const struct python_type reference = {.name = "reference", .flags = PYTHON_HAVE_GC, .traverse = traverse};
+static const struct python_type own_reference = {
+    .name = "own", .flags = PYTHON_HAVE_GC, .traverse = traverse, .base = &reference};
 
 /* ---- heaps ---- */
 
@@ -189,7 +191,7 @@ static void run_model(struct heap *heap)
 
 static struct thing *candidate(const struct snapshot_result *result, size_t i)
 {
-    return (struct thing *)gc_head_of((void *)(result->entry[i] & ~(uintptr_t)SNAPSHOT_BITS));
+    return (struct thing *)gc_head_of((void *)snapshot_entry_object(result->entry[i]));
 }
 
 static size_t garbage_in_model(const struct heap *heap)
@@ -208,6 +210,7 @@ static void check_candidates(const struct heap *heap, const struct snapshot_resu
     for (size_t i = 0; i < result->candidates; i++) {
         struct thing *thing = candidate(result, i);
         bool last = (result->entry[i] & SNAPSHOT_LAST) != 0;
+        assert_int_equal(snapshot_entry_count(result->entry[i]), thing->object.count);
         assert_false(thing->reachable);
         thing->reachable = true;
         parts += last;
@@ -407,6 +410,77 @@ static void test_preheaders(void **state)
     }
 }
 
+static void class_dealloc(void *object)
+{
+    (void)object;
+}
+
+static void other_dealloc(void *object)
+{
+    (void)object;
+}
+
+/* Two things in a circle, the second of a certain type and with a first weak reference: is their component plain? */
+static bool told_plain(const struct python_type *type, uintptr_t flags, void *weak)
+{
+    static const struct python_type *const known[] = {&plain, &tuple};
+    struct heap heap;
+    heap_make(&heap, 2);
+    heap.thing[1].object.type = type;
+    refer(&heap.thing[0], 0, &heap.thing[1]);
+    refer(&heap.thing[1], 0, &heap.thing[0]);
+    heap.thing[1].referent = weak;
+    fill_rings(&heap, NULL);
+    heap.thing[1].head.prev |= flags;
+    struct snapshot_input input = input_of(&heap);
+    memcpy(input.plain_type, known, sizeof known);
+    input.class_dealloc = class_dealloc;
+    const struct snapshot_result *result = analyse_as(&heap, &input, 2);
+    assert_int_equal(result->candidates, 2);
+    bool first = (result->entry[0] & SNAPSHOT_PLAIN) != 0;
+    assert_int_equal((result->entry[1] & SNAPSHOT_PLAIN) != 0, first);
+    heap_end(&heap);
+    return first;
+}
+
+#define OF_CLASS .flags = PYTHON_HAVE_GC | PYTHON_HEAP_TYPE, .traverse = traverse, .name = "class"
+
+static void test_plain(void **state)
+{
+    (void)state;
+    static const struct python_type class = {OF_CLASS, .dealloc = class_dealloc, .base = &tuple},
+                                    of_class = {OF_CLASS, .dealloc = class_dealloc, .base = &class},
+                                    of_none = {OF_CLASS, .dealloc = class_dealloc},
+                                    of_extension = {OF_CLASS, .dealloc = other_dealloc, .base = &tuple},
+                                    built_in = {.name = "extension.type",
+                                                .flags = PYTHON_HAVE_GC,
+                                                .traverse = traverse,
+                                                .dealloc = class_dealloc,
+                                                .base = &tuple},
+                                    deque = {.name = "collections.deque",
+                                             .flags = PYTHON_HAVE_GC,
+                                             .traverse = traverse,
+                                             .dealloc = other_dealloc},
+                                    finalized = {OF_CLASS, .dealloc = class_dealloc, .base = &tuple,
+                                                 .finalize = (void *)class_dealloc},
+                                    with_del = {OF_CLASS, .dealloc = class_dealloc, .base = &tuple,
+                                                .del = (void *)class_dealloc},
+                                    referred = {OF_CLASS, .dealloc = class_dealloc, .base = &tuple,
+                                                .weaklist_offset = sizeof(struct python_object)};
+    int weak;
+    const struct python_type *good[] = {&plain, &tuple, &class, &of_class, &deque};
+    const struct python_type *bad[] = {&of_none, &of_extension, &built_in, &finalized, &with_del, &reference};
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        assert_true(told_plain(good[i], 0, NULL));
+        assert_false(told_plain(good[i], GC_HEAD_FINALIZED, NULL));
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        assert_false(told_plain(bad[i], 0, NULL));
+    }
+    assert_true(told_plain(&referred, 0, NULL)); /* `referent` lies at that offset */
+    assert_false(told_plain(&referred, 0, &weak));
+}
+
 /* A live tuple of nothing may leave the rings, one of a tracked thing may not. */
 static void test_untracks(void **state)
 {
@@ -509,6 +583,7 @@ int main(void)
         cmocka_unit_test(test_permanent_is_external),
         cmocka_unit_test(test_weak_references_join),
         cmocka_unit_test(test_preheaders),
+        cmocka_unit_test(test_plain),
         cmocka_unit_test(test_untracks),
         cmocka_unit_test(test_stack_overflow),
         cmocka_unit_test(test_deep),

@@ -227,6 +227,11 @@ static const char *check_gc_copied(const char *value)
     return check_number("--gc-copied", value, 1, 100, "whole percent of the program's memory, 1 to 100");
 }
 
+static const char *check_gc_slices(const char *value)
+{
+    return check_number("--gc-slices", value, 0, PTRDIFF_MAX, "a whole number of objects, such as 2000");
+}
+
 static const char *check_gc_minimum(const char *value)
 {
     return check_number("--gc-minimum", value, 0, PTRDIFF_MAX, "a whole number of objects, such as 100000");
@@ -286,6 +291,8 @@ static const struct run_option table[RUN_OPTION_COUNT] = {
                          "what gc.collect() does: exact, CPython's\n(the default), or snapshot"},
     [RUN_GC_MINIMUM] = {"gc-minimum", required_argument, "=N", "CAIRN_GC_MINIMUM", NULL, check_gc_minimum,
                         "objects below which CPython does its own\nfull collections (default 100000)"},
+    [RUN_GC_SLICES] = {"gc-slices", required_argument, "=N", "CAIRN_GC_SLICES", NULL, check_gc_slices,
+                       "objects from which on a circle of garbage is\nfreed in slices (default 2000; 0: never)"},
     [RUN_GC_TRACE] =
         {"gc-trace", required_argument, "=PATH", "CAIRN_GC_TRACE", NULL, check_gc_trace,
          "write every stop of Python's collector to PATH,\nfor ui.perfetto.dev; %p becomes the process\nid"},

@@ -15,7 +15,7 @@ import weakref
 
 import snapshot_probe
 
-LAST, BITS = 1, 15
+LAST, BITS, ADDRESS = 1, 15, (1 << 48) - 1
 COMPLETE, PARTIAL = 1, 2
 MEMORY, LIMIT_MS = 1 << 28, 60000
 
@@ -126,7 +126,7 @@ def make_graph(rng):
 # ---- what a snapshot found ----
 
 def address(entry):
-    return entry & ~BITS
+    return entry & ADDRESS & ~BITS
 
 
 def parts_of(candidates):

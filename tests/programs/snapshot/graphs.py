@@ -4,7 +4,7 @@
 end.
 
 usage: graphs.py --collect full|snapshot|auto --seed N --graphs N [--odd FOLDER] [--fork] [--threads N]
-[--subinterpreters]
+[--subinterpreters] [--in-parts]
 
 The same seed makes the same graphs whatever collects them. Lines must be equal between
 
@@ -15,6 +15,9 @@ and, for --collect auto (collections where the interpreter makes them; the last 
 any two collectors. What a line holds: finalizers that ran, weak reference callbacks, memory given back, callbacks and
 statistics of the full collection, what the weak dictionaries kept, which objects live on and can be reached from what
 was kept, which dicts and tuples are tracked.
+
+With --in-parts finalizers make no garbage: where the snapshot's garbage is freed in several steps, a later one of the
+same round would find it.
 
 Rules: random numbers are drawn only while graphs are made, never in finalizers or callbacks; nothing depends on an
 address. A round promotes all it made before it lets go of anything, so both ways of collecting start from the same
@@ -591,8 +594,11 @@ def main():
     parser.add_argument("--fork", action="store_true")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--subinterpreters", action="store_true")
+    parser.add_argument("--in-parts", action="store_true")
     parser.add_argument("--to", type=int, default=1, help="descriptor for the lines")
     options = parser.parse_args()
+    if options.in_parts:
+        ENDINGS[ENDINGS.index(ends_making_garbage)] = ends_plain
     if options.odd:
         sys.path.insert(0, options.odd)
         ODD = __import__("odd_types")
