@@ -93,7 +93,7 @@ def test_help_of_run(cairn):
     outcome = cairn("run", "--help")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == cairn("run", "-h").out == cairn("help", "run").out
-    assert len(help_options(outcome.out)) == 22
+    assert len(help_options(outcome.out)) == 23
     assert max(map(len, outcome.out.splitlines())) <= 85
 
 

@@ -292,7 +292,7 @@ static const struct run_option table[RUN_OPTION_COUNT] = {
     [RUN_GC_MINIMUM] = {"gc-minimum", required_argument, "=N", "CAIRN_GC_MINIMUM", NULL, check_gc_minimum,
                         "objects below which CPython does its own\nfull collections (default 100000)"},
     [RUN_GC_SLICES] = {"gc-slices", required_argument, "=N", "CAIRN_GC_SLICES", NULL, check_gc_slices,
-                       "objects from which on a circle of garbage is\nfreed in slices (default 2000; 0: never)"},
+                       "objects from which on a circle of garbage is\nfreed in slices (default 2000)"},
     [RUN_GC_TRACE] =
         {"gc-trace", required_argument, "=PATH", "CAIRN_GC_TRACE", NULL, check_gc_trace,
          "write every stop of Python's collector to PATH,\nfor ui.perfetto.dev; %p becomes the process\nid"},
