@@ -6,10 +6,11 @@ collector.
 
 usage: pauses.py [--build DIR] [--runs RUNS] [--only NAME,...] [--most RUNS] [--fresh] [--quick] [--markdown FILE]
 
-Rows, by name: "steady-1m" and "steady-8m" (a process with 1 and 8 million tracked objects and a stream of old garbage
-in cycles), "linked-1m" (the same, where 20,000 sessions, 260,000 objects, are one circle), "cycles" (a program that makes no cycles), "service" (Django under a load from another process), "sympy" and
-"sphinx" (programs of Debian that build something large); the names with "-one" are the same on one processor. Kinds run
-in turns; cells are medians.
+Rows, by name: "machine" (no collector: what the machine itself takes), "steady-1m" and "steady-8m" (a process with 1 and 8
+million tracked objects and a stream of old garbage in cycles), "linked-1m" (the same, where 20,000 sessions, 260,000
+objects, are one circle), "cycles" (a program that makes no cycles), "service" (Django under a load from another process),
+"sympy" and "sphinx" (programs of Debian that build something large); the names with "-one" are the same on one processor.
+Kinds run in turns; cells are medians.
 
 Every run is printed and kept in BUILD/bench/pauses.json as it ends, so that rows can be measured one at a time (--only)
 and some runs at a time (--most), whenever the machine is quiet: a call does what is lacking of the --runs, and prints
@@ -148,6 +149,7 @@ def all_rows(quick):
     load = (300_000, 150, 15) if quick else (1_000_000, 200, 40)
     sympy, sphinx = ("6", "10") if quick else ("13", "80")
     return [
+        program_row("machine", "readers of the clock", MACHINE, [script("machine.py"), "5" if quick else "20"], kinds=KINDS[:1]),
         steady_row("steady-1m", *small), steady_row("steady-1m-one", *small, ONE),
         steady_row("linked-1m", *small, linked=[20_000]),
         steady_row("steady-8m", *large), steady_row("steady-8m-one", *large, ONE),
@@ -201,6 +203,11 @@ class Table:
         return [f"### {self.title}", "", *self.text, "", *report.pipe_table(header, lines), ""]
 
 
+MACHINE = Table("The machine itself", [
+    "`bench/pauses/machine.py`: on every processor a process reads the clock and does nothing else. What the longest gaps",
+    "are here is in every longest stop and request below."], "",
+    (("longest gap, ms", "longest", "{:.1f}"), ("longest in a second, median", "usual", "{:.1f}"),
+     ("gaps above 1 ms, a second", "one", "{:.1f}"), ("above 3 ms", "three", "{:.2f}")))
 PEAK, FULL = ("peak, MiB", "peak", "{:.0f}"), ("full collections", "full", "{:.0f}")
 STEADY = Table("A stream of old garbage in cycles", [
     "`bench/pauses/steady.py`: objects that stay, processors, kind. The longest stop of the collector is what",
@@ -228,7 +235,7 @@ BUILDERS = Table("Programs that build something large", [
     "5 ms is part of it). The processor time includes the helpers'."], "program, processors: kind",
     (("longest stop, ms", "gap", "{:.0f}"), ("wall, s", "wall", "{:.2f}"),
      ("wall / stock", "wall", "{:.2f}", measure.STOCK), ("processor, s", "cpu", "{:.2f}"), PEAK, FULL))
-TABLES = (STEADY, CYCLES, SERVICE, BUILDERS)
+TABLES = (MACHINE, STEADY, CYCLES, SERVICE, BUILDERS)
 
 
 # ---- what is kept ----

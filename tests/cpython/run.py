@@ -121,7 +121,7 @@ def cairn_command(arguments):
     """(command in front, extra environment) that puts a program on Cairn."""
     extra = {"CAIRN_GEOMETRY": arguments.geometry} if arguments.geometry else {}
     if arguments.gc == "snapshot":
-        extra |= {"CAIRN_GC": "snapshot", "CAIRN_GC_FORCE": str(arguments.gc_force)}
+        extra |= {"CAIRN_GC": "snapshot", "CAIRN_GC_FORCE": str(arguments.gc_force), "CAIRN_GC_SLICES": "1"}
     if arguments.preload:
         return [], extra | {"LD_PRELOAD": os.path.abspath(arguments.preload)}
     return [os.path.join(arguments.build, "cairn"), "run", "--"], extra

@@ -27,7 +27,7 @@ def test_one_part(programs, tmp_path):
 
 
 def test_clear_errors(programs):
-    for arguments, message in ((["--only", "nothing"], "unknown row nothing: choose from steady-1m, "),
+    for arguments, message in ((["--only", "nothing"], "unknown row nothing: choose from machine, "),
                                (["--runs", "0"], "at least 1"),
                                (["--build", "/nonexistent"], "no /nonexistent/cairn: build first")):
         outcome = programs.stock([*PAUSES, *arguments])
