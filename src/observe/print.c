@@ -131,11 +131,27 @@ static void put_name(struct printer *printer, const char *name)
     put(printer, "\"");
 }
 
-static void put_heading(struct printer *printer, const char *name, const cairn_geometry *geometry)
+/* The last class whose pools are smaller than the others', NULL if there is none. */
+static const cairn_class_stats *last_of_smaller_pools(const cairn_stats *stats, const cairn_geometry *geometry)
 {
+    const cairn_class_stats *last = NULL;
+    for (size_t i = 0; i < stats->class_count; i++) {
+        last = stats->classes[i].pool_size < geometry->pool_size ? &stats->classes[i] : last;
+    }
+    return last;
+}
+
+static void put_heading(struct printer *printer, const char *name, const cairn_geometry *geometry,
+                        const cairn_stats *stats)
+{
+    const cairn_class_stats *smaller = last_of_smaller_pools(stats, geometry);
     put_name(printer, name);
     put(printer, ": arenas of %s, ", human(geometry->arena_size).s);
-    put(printer, "pools of %s, ", human(geometry->pool_size).s);
+    put(printer, "pools of %s", human(geometry->pool_size).s);
+    if (smaller != NULL) {
+        put(printer, " (%s for blocks of up to %zu bytes)", human(smaller->pool_size).s, smaller->block_size);
+    }
+    put(printer, ", ");
     put(printer, "classes of %zu bytes up to %zu\n", geometry->alignment, geometry->small_limit);
 }
 
@@ -410,7 +426,7 @@ int print_stats_text(const cairn_stats *stats, const cairn_fragmentation *fragme
 {
     struct printer printer = {out, 0};
 
-    put_heading(&printer, name, geometry);
+    put_heading(&printer, name, geometry, stats);
     put_requests(&printer, stats);
     put_memory(&printer, stats);
     put_fragmentation(&printer, stats, fragmentation);
