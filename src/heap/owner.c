@@ -11,9 +11,11 @@
  *       └──no block used─┘
  *
  * A pool whose last block was just given stays on the used list until the next request finds it so; the head of the
- * used list is what the direct table shows. With reuse_at_once a pool that gets its first free block becomes the head;
- * without, it queues at the tail. Without return_at_once a class keeps its only pool when that is empty (the idle set)
- * until pools run short.
+ * used list is what the direct table shows. If another pool has a free block then, the used-up one queues at the tail:
+ * mostly it has free blocks when its turn comes again, and frees into it stay on the hot path meanwhile. One that is
+ * found used up a second time is full; it queues at the tail when it gets a free block. With reuse_at_once a used-up pool
+ * is full at once, and becomes the head when it gets a free block. Without return_at_once the head stays when its last
+ * block is freed (the idle set), until pools run short; with reuse_at_once only if there is no other.
  *
  * Locks: see types.h; the heap's lock is taken here only around arenas and the common owner (never by the common
  * owner itself, which is used with it held). */
@@ -138,10 +140,22 @@ static void used_remove(struct owner *owner, struct pool *pool)
     }
 }
 
+static bool has_room(const struct pool *pool)
+{
+    return pool->free || pool_carved(pool) < pool->capacity || pool_purged(pool);
+}
+
 static void make_full(struct owner *owner, struct pool *pool)
 {
     used_remove(owner, pool);
     pool->state = STATE_FULL;
+}
+
+void owner_set_aside(struct owner *owner, struct pool *pool)
+{
+    if (pool->state == STATE_USED && !has_room(pool)) {
+        make_full(owner, pool);
+    }
 }
 
 void owner_move_back(struct owner *owner, struct pool *pool)
@@ -171,11 +185,6 @@ static void all_remove(struct owner *owner, struct pool *pool)
     if (UNLIKELY(owner->sweep.next == pool)) {
         owner->sweep.next = pool->all_next;
     }
-}
-
-static bool has_room(const struct pool *pool)
-{
-    return pool->free || pool_carved(pool) < pool->capacity || pool_purged(pool);
 }
 
 /* Takes a pool that is on no list among the owner's. */
@@ -344,8 +353,8 @@ static void set_idle(struct owner *owner, unsigned class_index, bool idle)
 
 static void pool_emptied(struct owner *owner, struct pool *pool)
 {
-    const struct pool_list *list = &owner->used[pool->class_index];
-    if (!owner->heap->geometry.return_at_once && !owner->common && list->head == list->tail) {
+    bool stays = owner->used[pool->class_index].head == pool && !(owner->reuse_at_once && pool->next);
+    if (stays && !owner->heap->geometry.return_at_once && !owner->common) {
         set_idle(owner, pool->class_index, true);
         return;
     }
@@ -354,18 +363,23 @@ static void pool_emptied(struct owner *owner, struct pool *pool)
     errno = saved;
 }
 
+static void return_if_empty(struct owner *owner, struct pool *pool)
+{
+    if (pool_used(pool) == 0) {
+        settle(pool);
+    }
+    if (pool_used(pool) == 0) {
+        return_pool(owner, pool);
+    }
+}
+
 /* Returns the empty pools of one class. */
 static void return_empty(struct owner *owner, unsigned class_index)
 {
     struct pool *next;
     for (struct pool *pool = owner->used[class_index].head; pool; pool = next) {
         next = pool->next;
-        if (pool_used(pool) == 0) {
-            settle(pool);
-        }
-        if (pool_used(pool) == 0) {
-            return_pool(owner, pool);
-        }
+        return_if_empty(owner, pool);
     }
 }
 
@@ -375,7 +389,12 @@ void owner_return_idle(struct owner *owner)
         while (owner->idle[word]) {
             unsigned class_index = word * 64 + (unsigned)__builtin_ctzll(owner->idle[word]);
             set_idle(owner, class_index, false);
-            return_empty(owner, class_index);
+            struct pool *head = owner->used[class_index].head;
+            if (owner->reuse_at_once) {
+                return_empty(owner, class_index); /* others may stand before it */
+            } else if (head) {
+                return_if_empty(owner, head);
+            }
         }
     }
 }
@@ -545,14 +564,36 @@ static inline bool is_ready(const struct pool *pool)
     return pool && pool->free && !pool->unsettled;
 }
 
-/* The head of a used list is used up; the next pool there is the head now. */
+/* The head of a used list is used up; `next`, which is ready, is the head now. The old head becomes the last; those
+ * between, used up for the second time, are full. */
 static inline void pass_on(struct owner *owner, struct pool *spent, struct pool *next)
 {
-    spent->state = STATE_FULL;
-    atomic_store_explicit(&spent->fast, NULL, memory_order_relaxed);
+    struct pool_list *list = &owner->used[next->class_index];
     next->prev = NULL;
-    owner->used[next->class_index].head = next;
+    list->head = next;
     show(owner, next, next);
+    struct pool *full = owner->reuse_at_once ? spent : spent->next;
+    for (; full != next; full = full->next) {
+        full->state = STATE_FULL;
+        atomic_store_explicit(&full->fast, NULL, memory_order_relaxed);
+    }
+    if (!owner->reuse_at_once) {
+        spent->prev = list->tail;
+        spent->next = NULL;
+        list->tail->next = spent;
+        list->tail = spent;
+        sweep_arm(owner, true);
+    }
+}
+
+/* The next pool after one that is used up, past others that are; NULL if there is none. */
+static inline struct pool *next_with_room(const struct pool *spent)
+{
+    struct pool *pool = spent->next;
+    while (pool && !has_room(pool)) {
+        pool = pool->next;
+    }
+    return pool;
 }
 
 /* Is it time to look at the inbox and at what waits to be purged? */
@@ -570,7 +611,7 @@ static inline void *serve_ready(struct owner *owner, unsigned class_index)
         return NULL;
     }
     struct pool *spent = pool->free ? NULL : pool;
-    pool = spent ? spent->next : pool;
+    pool = spent ? next_with_room(spent) : pool;
     if (!is_ready(pool) || (spent && has_room(spent)) || must_look(owner)) {
         return NULL;
     }
@@ -640,7 +681,7 @@ void *owner_alloc_slow(struct owner *owner, size_t size)
         return serve_slowly(owner, size);
     }
     struct pool *spent = owner->direct[(size + 7) >> 3];
-    struct pool *pool = spent->next;
+    struct pool *pool = next_with_room(spent);
     if (!is_ready(pool) || has_room(spent) || must_look(owner)) {
         return serve_slowly(owner, size);
     }

@@ -181,6 +181,9 @@ void owner_return_idle(struct owner *owner);
 /* Returns every empty pool, of all classes. */
 void owner_return_empty(struct owner *owner);
 
+/* Makes a used-up pool full, so that the next free into it is noticed. */
+void owner_set_aside(struct owner *owner, struct pool *pool);
+
 /* Makes a pool the last of its used list. */
 void owner_move_back(struct owner *owner, struct pool *pool);
 

@@ -235,6 +235,7 @@ static size_t look_at(struct owner *owner, struct pool *pool, bool force, size_t
     unsigned used = pool_used(pool);
     size_t free = pool_carved(pool) - used;
     ++*work;
+    owner_set_aside(owner, pool);
     if (!shift || pool->unsettled || !used || free * pool->block_size < (size_t)1 << shift) {
         return 0;
     }

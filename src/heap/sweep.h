@@ -10,7 +10,7 @@
  *
  * A sweep is a pass over all pools of an owner, in slices of bounded work that ride on the slow path of requests. It
  * purges in pools that served no request and got no block back between two passes, so a loop never pays for it. It is
- * *armed* when a full pool gets a block back.
+ * *armed* when a full pool gets a block back, or a used-up pool stays on its list to get some.
  *
  * Lock rules: those of the owner whose pools they are; `purged` may be read by anyone. */
 

@@ -157,7 +157,7 @@ struct owner {
     struct pool_list used[CAIRN_CLASSES_MAX]; /* pools with free or untouched blocks */
     struct pool *all;                         /* all its pools */
     struct sweep sweep;
-    uint64_t idle[2];    /* classes whose only used pool may be empty */
+    uint64_t idle[2];    /* classes whose first used pool may be empty */
     unsigned since_tick; /* used-up pools passed over since the clock was looked at */
     struct outbox outbox[OUTBOX_SLOTS];
     size_t outbox_bytes;

@@ -222,6 +222,77 @@ static void a_block_back_in_a_full_pool_arms_the_sweep(void **state)
     cairn_heap_destroy(heap);
 }
 
+/* Two pools of which each was used up twice; both wait for blocks on the used list. The pool of blocks[0] served last. */
+static void **used_up_twice(cairn_heap *heap, size_t size, size_t in_pool)
+{
+    void **blocks = fill(heap, size, 2 * in_pool);
+    drop(heap, &blocks[0]);
+    drop(heap, &blocks[in_pool]);
+    blocks[in_pool] = cairn_alloc(heap, size);
+    blocks[0] = cairn_alloc(heap, size);
+    assert_int_equal(stats_of(heap)->pools_full, 2);
+    return blocks;
+}
+
+static void frees_into_a_pool_that_waits_for_its_turn_stay_on_the_hot_path(void **state)
+{
+    (void)state;
+    enum { SIZE = 128, IN_POOL = POOL / SIZE };
+    cairn_heap *heap = heap_of("default", 0);
+    void **blocks = used_up_twice(heap, SIZE, IN_POOL);
+    void *freed = blocks[IN_POOL + 3];
+    const struct pool *waits = pagemap_get(freed);
+    assert_ptr_equal(atomic_load(&waits->fast), &heap->base);
+    drop(heap, &blocks[IN_POOL + 3]);
+    assert_ptr_equal(cairn_alloc(heap, SIZE), freed); /* its turn: the other is used up */
+    heap_is_sound(heap);
+    free(blocks);
+    cairn_heap_destroy(heap);
+}
+
+static void frees_after_a_pass_arm_the_sweep_though_no_pool_was_full(void **state)
+{
+    (void)state;
+    enum { SIZE = 128, IN_POOL = POOL / SIZE };
+    cairn_heap *heap = heap_of("default", 0);
+    void **blocks = used_up_twice(heap, SIZE, IN_POOL);
+    size_t bytes = 0;
+    assert_true(sweep_armed(&heap->base));
+    assert_true(owner_sweep(&heap->base, SIZE_MAX, false, &bytes));
+    assert_true(owner_sweep(&heap->base, SIZE_MAX, false, &bytes));
+    assert_int_equal(bytes, 0);
+    assert_false(sweep_armed(&heap->base));
+    drop_but_one(heap, &blocks[IN_POOL], IN_POOL);
+    assert_true(sweep_armed(&heap->base));
+    assert_true(owner_sweep(&heap->base, SIZE_MAX, false, &bytes));
+    assert_true(owner_sweep(&heap->base, SIZE_MAX, false, &bytes));
+    assert_int_equal(bytes, 3 * os_page_size());
+    heap_is_sound(heap);
+    free(blocks);
+    cairn_heap_destroy(heap);
+}
+
+/* A loop at the border of a pool would else take and return one in each turn. */
+static void the_pool_that_serves_stays_when_it_empties_and_goes_when_pools_run_short(void **state)
+{
+    (void)state;
+    enum { SIZE = 128, IN_POOL = POOL / SIZE };
+    cairn_heap *heap = heap_of("default", 0);
+    void **blocks = fill(heap, SIZE, IN_POOL + 1);
+    drop(heap, &blocks[0]); /* another pool with room */
+    drop(heap, &blocks[IN_POOL]);
+    assert_int_equal(stats_of(heap)->arenas, 1);
+    size_t in_pools = heap->held_bytes;
+    assert_int_equal(in_pools, 2 * POOL);
+    void **others = fill(heap, 2 * SIZE, 63 * (IN_POOL / 2)); /* all the arena's slots but the first pool's */
+    assert_int_equal(stats_of(heap)->arenas, 1);
+    assert_ptr_equal(pagemap_get(cairn_alloc(heap, SIZE)), pagemap_get(blocks[1]));
+    heap_is_sound(heap);
+    free(others);
+    free(blocks);
+    cairn_heap_destroy(heap);
+}
+
 static void a_sweep_goes_on_where_a_slice_ended(void **state)
 {
     (void)state;
@@ -360,6 +431,9 @@ int main(void)
         cmocka_unit_test(exactly_the_pages_without_live_blocks_go),
         cmocka_unit_test(only_pools_at_rest_are_purged),
         cmocka_unit_test(a_block_back_in_a_full_pool_arms_the_sweep),
+        cmocka_unit_test(frees_into_a_pool_that_waits_for_its_turn_stay_on_the_hot_path),
+        cmocka_unit_test(frees_after_a_pass_arm_the_sweep_though_no_pool_was_full),
+        cmocka_unit_test(the_pool_that_serves_stays_when_it_empties_and_goes_when_pools_run_short),
         cmocka_unit_test(a_sweep_goes_on_where_a_slice_ended),
         cmocka_unit_test(a_refused_purge_loses_nothing),
         cmocka_unit_test(a_damaged_free_list_is_reported_and_left_alone),
