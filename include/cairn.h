@@ -68,7 +68,7 @@ typedef struct cairn_geometry {
                             is used again while it is in the processor's cache (CPython's rule). false: it queues
                             behind the pools in use, which costs less where frees come in random order. */
     bool return_at_once; /* true: a pool whose blocks are all free passes to the arena at once, and the next pool comes
-                            from the fullest arena (CPython's rules). false: a class keeps its last empty pool until
+                            from the fullest arena (CPython's rules). false: a class keeps an empty pool until
                             someone needs one, and pools that still hold pages are taken first. */
     size_t first_block;  /* bytes before a small pool's first block: a multiple of `alignment`, at most 240, rounded
                             up to a heap's min_alignment. 48 in

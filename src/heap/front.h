@@ -29,6 +29,7 @@ void heap_set_quiet(cairn_heap *heap, bool quiet);
 /* The slow twins of the two below, by the thread's owner. Their arguments are where the hot paths have them. */
 void *front_alloc_slow(size_t size);
 void front_free_slow(void *block, struct pool *pool);
+void front_free_far(void *block);
 void front_pool_emptied(void *block, struct pool *pool);
 
 /* The C allocation functions on the default heap; their contracts are those of cairn_alloc() and so on. Freeing,
@@ -46,9 +47,9 @@ static inline void *front_alloc(size_t size)
 
 static inline void front_free(void *block)
 {
-    struct pool *pool = pagemap_get(block);
+    struct pool *pool = pagemap_get_near(block);
     if (UNLIKELY(!pool)) {
-        front_free_slow(block, NULL);
+        front_free_far(block);
         return;
     }
     enum owner_freed freed = owner_free_ready(tls_owner, block, pool);

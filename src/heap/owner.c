@@ -874,6 +874,16 @@ void owner_free_slow(struct owner *owner, void *address, struct pool *pool)
     }
 }
 
+void owner_free_far(struct owner *owner, void *address)
+{
+    struct pool *pool = pagemap_get_far(address);
+    if (LIKELY(pool)) {
+        owner_free_in(owner, pool, address);
+    } else {
+        owner_free_slow(owner, address, NULL);
+    }
+}
+
 /* ---- hand-over ---- */
 
 void owner_give_to_base(struct pool *pool)

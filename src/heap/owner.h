@@ -27,6 +27,9 @@ extern struct pool pool_empty;
 void *owner_alloc_slow(struct owner *owner, size_t size);
 void owner_free_slow(struct owner *owner, void *block, struct pool *pool);
 
+/* Frees a block whose page is not near (pagemap.h), or what is no block. */
+void owner_free_far(struct owner *owner, void *address);
+
 /* The first part of owner_free_slow(), nearly hot: a block of one's own full pool, or of a thread's for whose blocks the
  * outbox has a chain. False: it is none, or more is to be looked at. */
 bool owner_free_quick(struct owner *owner, void *block, struct pool *pool);
@@ -93,13 +96,9 @@ static inline enum owner_freed owner_free_ready(const struct owner *owner, void 
     return LIKELY(owner_may_free_fast(owner, pool)) ? owner_push(address, pool) : OWNER_NOT_FREED;
 }
 
-/* The same as owner_free() for a block whose pool is known, NULL if it has none. Hot path. */
+/* The same as owner_free() for a block whose pool is known. Hot path. */
 static inline void owner_free_in(struct owner *owner, struct pool *pool, void *address)
 {
-    if (UNLIKELY(!pool)) {
-        owner_free_slow(owner, address, NULL);
-        return;
-    }
     enum owner_freed freed = owner_free_ready(owner, address, pool);
     if (UNLIKELY(freed == OWNER_FREED_LAST)) {
         owner_pool_emptied(owner, address, pool);
@@ -111,7 +110,12 @@ static inline void owner_free_in(struct owner *owner, struct pool *pool, void *a
 /* Hot path. */
 static inline void owner_free(struct owner *owner, void *address)
 {
-    owner_free_in(owner, pagemap_get(address), address);
+    struct pool *pool = pagemap_get_near(address);
+    if (UNLIKELY(!pool)) {
+        owner_free_far(owner, address);
+        return;
+    }
+    owner_free_in(owner, pool, address);
 }
 
 /* Adds to a counter that one thread at a time writes and any may read. */

@@ -1,36 +1,93 @@
 /* SPDX-License-Identifier: MIT
  * Copyright (c) 2026 The Cairn authors */
 
-/* pagemap.c: the two-level map; see pagemap.h. Leaves are added by compare-and-swap, so heaps need no common lock. */
+/* pagemap.c: the map; see pagemap.h. The near pages are chosen, and leaves added, by compare-and-swap, so heaps need no
+ * common lock. */
 
 #include "heap/pagemap.h"
 
+#define LEAF_BYTES (MAP_LEAF_COUNT * sizeof(map_entry))
+
 _Static_assert(sizeof(map_entry) == sizeof(void *), "an entry is one pointer");
 
+#define NO_PAGE ((uintptr_t)1 << 63)
+
 _Atomic(uintptr_t) pagemap_root[MAP_ROOT_COUNT];
-static atomic_size_t leaf_bytes;
+_Atomic(map_entry *) pagemap_near;
+_Atomic(uintptr_t) pagemap_near_first = NO_PAGE;
+static map_entry no_table; /* as pagemap_near: there is and will be none */
+static atomic_size_t map_bytes;
+
+/* A committed table of `leaves` leaves, NULL if the system refuses. */
+static map_entry *table_new(size_t leaves)
+{
+    size_t size = leaves * LEAF_BYTES;
+    void *table = os->reserve(size, os_page_size());
+    if (table && !os->commit(table, size)) {
+        os->release(table, size);
+        return NULL;
+    }
+    return table;
+}
+
+/* The near pages' entries; &no_table if there are none. */
+static map_entry *near_table(void)
+{
+    map_entry *before = atomic_load_explicit(&pagemap_near, memory_order_acquire);
+    if (before) {
+        return before;
+    }
+    map_entry *table = os_address_space_is_limited() ? NULL : table_new(MAP_NEAR_LEAVES);
+    map_entry *made = table ? table : &no_table;
+    if (!atomic_compare_exchange_strong_explicit(&pagemap_near, &before, made, memory_order_acq_rel,
+                                                 memory_order_acquire)) {
+        if (table) {
+            os->release(table, MAP_NEAR_LEAVES * LEAF_BYTES);
+        }
+        return before;
+    }
+    if (table) {
+        atomic_fetch_add_explicit(&map_bytes, MAP_NEAR_LEAVES * LEAF_BYTES, memory_order_relaxed);
+    }
+    return made;
+}
+
+enum { BELOW = 2 /* leaves; systems mostly map downwards, but not only */ };
+
+/* Is a leaf's gigabyte near? The first that asks is. */
+static bool is_near(size_t leaf)
+{
+    if (near_table() == &no_table) {
+        return false;
+    }
+    uintptr_t first = (leaf > BELOW ? leaf - BELOW : 0) * (uintptr_t)MAP_LEAF_COUNT;
+    uintptr_t expected = NO_PAGE;
+    if (!atomic_compare_exchange_strong_explicit(&pagemap_near_first, &expected, first, memory_order_acq_rel,
+                                                 memory_order_acquire)) {
+        first = expected;
+    }
+    return leaf * (uintptr_t)MAP_LEAF_COUNT - first < MAP_NEAR_COUNT;
+}
 
 static bool prepare_leaf(size_t index)
 {
-    if (atomic_load_explicit(&pagemap_root[index], memory_order_acquire)) {
+    if (is_near(index) || atomic_load_explicit(&pagemap_root[index], memory_order_acquire)) {
         return true;
     }
-    size_t size = MAP_LEAF_COUNT * sizeof(map_entry);
-    void *leaf = os->reserve(size, os_page_size());
-    if (!leaf) {
-        return false;
-    }
-    uintptr_t biased = (uintptr_t)leaf - index * size;
-    if (!biased || !os->commit(leaf, size)) {
-        os->release(leaf, size);
+    map_entry *leaf = table_new(1);
+    uintptr_t biased = (uintptr_t)leaf - index * LEAF_BYTES;
+    if (!leaf || !biased) {
+        if (leaf) {
+            os->release(leaf, LEAF_BYTES);
+        }
         return false;
     }
     uintptr_t expected = 0;
     if (atomic_compare_exchange_strong_explicit(&pagemap_root[index], &expected, biased, memory_order_acq_rel,
                                                 memory_order_acquire)) {
-        atomic_fetch_add_explicit(&leaf_bytes, size, memory_order_relaxed);
+        atomic_fetch_add_explicit(&map_bytes, LEAF_BYTES, memory_order_relaxed);
     } else {
-        os->release(leaf, size);
+        os->release(leaf, LEAF_BYTES);
     }
     return true;
 }
@@ -50,21 +107,28 @@ bool pagemap_prepare(const void *address, size_t size)
     return true;
 }
 
+/* The first page's entry, of a prepared gigabyte. */
+static map_entry *entries_of(size_t leaf)
+{
+    uintptr_t page = leaf * (uintptr_t)MAP_LEAF_COUNT;
+    return is_near(leaf) ? near_table() + (page - atomic_load_explicit(&pagemap_near_first, memory_order_relaxed))
+                         : pagemap_entry(atomic_load_explicit(&pagemap_root[leaf], memory_order_relaxed), page);
+}
+
 void pagemap_set(const void *address, size_t size, struct pool *pool)
 {
     uintptr_t page = (uintptr_t)address >> MAP_PAGE_SHIFT;
     uintptr_t end = ((uintptr_t)address + size + (1u << MAP_PAGE_SHIFT) - 1) >> MAP_PAGE_SHIFT;
     while (page < end) {
-        uintptr_t leaf = atomic_load_explicit(&pagemap_root[page >> (MAP_LEAF_SHIFT - MAP_PAGE_SHIFT)],
-                                              memory_order_relaxed);
+        map_entry *entries = entries_of(page / MAP_LEAF_COUNT);
         uintptr_t leaf_end = (page | (MAP_LEAF_COUNT - 1)) + 1;
         for (uintptr_t stop = end < leaf_end ? end : leaf_end; page < stop; page++) {
-            atomic_store_explicit(pagemap_entry(leaf, page), pool, memory_order_release);
+            atomic_store_explicit(&entries[page % MAP_LEAF_COUNT], pool, memory_order_release);
         }
     }
 }
 
 size_t pagemap_bytes(void)
 {
-    return atomic_load_explicit(&leaf_bytes, memory_order_relaxed);
+    return atomic_load_explicit(&map_bytes, memory_order_relaxed);
 }

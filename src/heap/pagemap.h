@@ -2,11 +2,13 @@
  * Copyright (c) 2026 The Cairn authors */
 
 /* pagemap.h: who owns this pointer? From any address to the record of the pool, run or huge block it belongs to,
- * in two loads, never faulting.
+ * never faulting.
  *
  * Two levels over a 47-bit address space: a root of 2^17 entries (1 MiB of zero pages in the program's data, touched
  * where used), each for 1 GiB; a leaf of 2^18 entries (2 MiB reserved, touched where used), each for 4 KiB. A leaf,
- * once made, stays.
+ * once made, stays. Around the first range that was prepared, where systems put most others, four gigabytes are *near*:
+ * their entries lie in one table (8 MiB reserved, touched where used), which is looked up first; these have no leaves.
+ * There is none where the address space is limited.
  *
  * Invariants: the entries of a slot that was ever taken since its arena was made point to the pool or run that covers
  * it, or to the slot's own record while it is free; all other entries of an arena are NULL. The first entry of a huge
@@ -19,27 +21,57 @@
 #define CAIRN_HEAP_PAGEMAP_H
 
 #include "heap/types.h"
+#include "os/cpu.h"
 
 enum {
     MAP_PAGE_SHIFT = 12,
     MAP_LEAF_SHIFT = 30,
     MAP_ADDRESS_BITS = 47,
     MAP_ROOT_COUNT = 1 << (MAP_ADDRESS_BITS - MAP_LEAF_SHIFT),
-    MAP_LEAF_COUNT = 1 << (MAP_LEAF_SHIFT - MAP_PAGE_SHIFT)
+    MAP_LEAF_COUNT = 1 << (MAP_LEAF_SHIFT - MAP_PAGE_SHIFT),
+    MAP_NEAR_LEAVES = 4,
+    MAP_NEAR_COUNT = MAP_NEAR_LEAVES * MAP_LEAF_COUNT
 };
 
 typedef _Atomic(struct pool *) map_entry;
 
+/* Told of a variable where it is declared, it spares a load of its address: it is not looked for in other libraries. */
+#define MAP_LOCAL __attribute__((visibility("hidden")))
+
 /* Where the leaf would start if it began at address 0, so that the whole page number is the index; 0: no leaf. */
-extern _Atomic(uintptr_t) pagemap_root[MAP_ROOT_COUNT];
+extern MAP_LOCAL _Atomic(uintptr_t) pagemap_root[MAP_ROOT_COUNT];
+
+/* The entries of the near pages, and the number of the first of these. Both change once, the second last, from one that no
+ * page has. */
+extern MAP_LOCAL _Atomic(map_entry *) pagemap_near;
+extern MAP_LOCAL _Atomic(uintptr_t) pagemap_near_first;
+
+/* Which of the near pages an address lies in; MAP_NEAR_COUNT or more: in none. */
+static inline uintptr_t pagemap_near_index(const void *address)
+{
+    return CPU_MINUS((uintptr_t)address >> MAP_PAGE_SHIFT, pagemap_near_first);
+}
+
+static inline struct pool *pagemap_near_at(uintptr_t index)
+{
+    map_entry *near = atomic_load_explicit(&pagemap_near, memory_order_relaxed);
+    return atomic_load_explicit(&near[index], memory_order_acquire);
+}
+
+/* The record for an address in the near pages; NULL: there is none, or pagemap_get_far() knows. Hot path. */
+static inline struct pool *pagemap_get_near(const void *address)
+{
+    uintptr_t index = pagemap_near_index(address);
+    return LIKELY(index < MAP_NEAR_COUNT) ? pagemap_near_at(index) : NULL;
+}
 
 static inline map_entry *pagemap_entry(uintptr_t leaf, uintptr_t page)
 {
     return (map_entry *)(leaf + page * sizeof(map_entry));
 }
 
-/* The record for an address, or NULL. Hot path. */
-static inline struct pool *pagemap_get(const void *address)
+/* The record for an address that is not in the near pages, or NULL. */
+static inline struct pool *pagemap_get_far(const void *address)
 {
     uintptr_t a = (uintptr_t)address;
     uintptr_t index = a >> MAP_LEAF_SHIFT;
@@ -53,13 +85,33 @@ static inline struct pool *pagemap_get(const void *address)
     return atomic_load_explicit(pagemap_entry(leaf, a >> MAP_PAGE_SHIFT), memory_order_acquire);
 }
 
+/* The record for an address, or NULL. */
+static inline struct pool *pagemap_get(const void *address)
+{
+    uintptr_t index = pagemap_near_index(address);
+    return LIKELY(index < MAP_NEAR_COUNT) ? pagemap_near_at(index) : pagemap_get_far(address);
+}
+
+/* Where the entry for an address is, or some address: to be fetched ahead. */
+static inline const void *pagemap_place(const void *address)
+{
+    uintptr_t index = pagemap_near_index(address);
+    if (LIKELY(index < MAP_NEAR_COUNT)) {
+        return &atomic_load_explicit(&pagemap_near, memory_order_relaxed)[index];
+    }
+    uintptr_t a = (uintptr_t)address;
+    uintptr_t leaf = atomic_load_explicit(&pagemap_root[(a >> MAP_LEAF_SHIFT) & (MAP_ROOT_COUNT - 1)],
+                                          memory_order_relaxed);
+    return pagemap_entry(leaf, a >> MAP_PAGE_SHIFT);
+}
+
 /* Makes the leaves for a range. False if the system has no memory or the range is beyond the map. */
 bool pagemap_prepare(const void *address, size_t size);
 
 /* Points the entries of a prepared range to `pool` (NULL clears). */
 void pagemap_set(const void *address, size_t size, struct pool *pool);
 
-/* Bytes reserved for leaves, all heaps together. */
+/* Bytes reserved for leaves and the near pages' entries, all heaps together. */
 size_t pagemap_bytes(void);
 
 #endif

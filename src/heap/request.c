@@ -227,9 +227,11 @@ static __attribute__((noinline)) void free_slowly(cairn_heap *heap, void *block)
     errno = saved;
 }
 
-/* All frees but those of ready blocks of a single heap or of the one that the thread used last. */
+/* All frees but those of ready blocks of a single heap or of the one that the thread used last. `pool` is NULL if the
+ * block's page is not near. */
 static __attribute__((noinline)) void free_elsewhere(cairn_heap *heap, void *block, struct pool *pool)
 {
+    pool = pool ? pool : pagemap_get_far(block);
     struct owner *owner = owner_of_thread(heap);
     enum owner_freed freed = pool ? owner_free_ready(owner, block, pool) : OWNER_NOT_FREED;
     if (UNLIKELY(freed == OWNER_FREED_LAST)) {
@@ -248,7 +250,7 @@ static inline bool is_at_hand(const cairn_heap *heap, const struct owner *fast)
 
 void cairn_free(cairn_heap *heap, void *block)
 {
-    struct pool *pool = pagemap_get(block);
+    struct pool *pool = pagemap_get_near(block);
     if (UNLIKELY(!pool)) {
         free_elsewhere(heap, block, NULL);
         return;
@@ -293,6 +295,11 @@ void front_free_slow(void *block, struct pool *pool)
     owner_free_slow(tls_owner, block, pool);
 }
 
+void front_free_far(void *block)
+{
+    owner_free_far(tls_owner, block);
+}
+
 void front_pool_emptied(void *block, struct pool *pool)
 {
     owner_pool_emptied(tls_owner, block, pool);
@@ -303,7 +310,7 @@ void *front_single_realloc(struct owner *owner, void *block, size_t size)
     if (!block) {
         return owner_alloc(owner, size);
     }
-    struct pool *pool = pagemap_get(block);
+    struct pool *pool = pagemap_get_near(block);
     if (LIKELY(pool != NULL) && is_live_here(owner, pool, block)) {
         size_t have = pool->block_size;
         if (stays(have, size)) {
@@ -340,7 +347,7 @@ void *front_realloc(void *block, size_t size)
     if (!block) {
         return front_alloc(size);
     }
-    struct pool *pool = pagemap_get(block);
+    struct pool *pool = pagemap_get_near(block);
     if (LIKELY(pool != NULL) && stays(pool->block_size, size) && is_live_here(tls_owner, pool, block)) {
         return block;
     }

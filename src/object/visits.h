@@ -74,10 +74,7 @@ static inline void visits_enter(struct visits *visits, struct side *side)
 /* The page map's entry for an address, to be prefetched. */
 static inline void prefetch_entry(const void *address)
 {
-    uintptr_t a = (uintptr_t)address;
-    uintptr_t leaf = atomic_load_explicit(&pagemap_root[(a >> MAP_LEAF_SHIFT) & (MAP_ROOT_COUNT - 1)],
-                                          memory_order_relaxed);
-    __builtin_prefetch((const void *)(leaf + (a >> MAP_PAGE_SHIFT) * sizeof(map_entry)));
+    __builtin_prefetch(pagemap_place(address));
 }
 
 static inline struct visit *visit_before(struct visits *visits, unsigned stages)

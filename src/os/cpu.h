@@ -58,6 +58,19 @@ static inline bool cpu_decrement32(_Atomic(uint32_t) *counter)
 #endif
 }
 
+/* The value less an _Atomic(uintptr_t) variable, in one instruction. A macro: through a pointer it would be two. Hot
+ * path. */
+#ifdef CPU_X86_64
+#define CPU_MINUS(value, variable)                                                                                     \
+    __extension__({                                                                                                    \
+        uintptr_t left = (value);                                                                                      \
+        __asm__("subq %1, %0" : "+r"(left) : "m"(variable) : "cc");                                                    \
+        left;                                                                                                          \
+    })
+#else
+#define CPU_MINUS(value, variable) ((value)-atomic_load_explicit(&(variable), memory_order_acquire))
+#endif
+
 /* The value, in the register that functions return it in: gcc would copy it there at the end. Hot path. */
 static inline void *cpu_returned(void *value)
 {

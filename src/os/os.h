@@ -72,13 +72,14 @@ void os_counts(struct os_counts *counts);
 
 /* ---- facts ---- */
 
-size_t os_page_size(void);       /* bytes of a page, found at run time */
-unsigned os_processors(void);    /* that the calling thread may run on now; at least 1 */
-uint64_t os_clock_ms(void);      /* monotonic, cheap (a few ns), milliseconds; resolution may be 4 ms */
-uint64_t os_clock_ns(void);      /* monotonic, exact (tens of ns), nanoseconds */
-uint64_t os_random(void);        /* 64 unpredictable bits */
-bool os_process_is_secure(void); /* setuid and the like: the environment must not be trusted */
-char **os_environment(void);     /* the process's environment, NULL before it is known */
+size_t os_page_size(void);              /* bytes of a page, found at run time */
+bool os_address_space_is_limited(void); /* by a limit of the process (ulimit -v) */
+unsigned os_processors(void);           /* that the calling thread may run on now; at least 1 */
+uint64_t os_clock_ms(void);             /* monotonic, cheap (a few ns), milliseconds; resolution may be 4 ms */
+uint64_t os_clock_ns(void);             /* monotonic, exact (tens of ns), nanoseconds */
+uint64_t os_random(void);               /* 64 unpredictable bits */
+bool os_process_is_secure(void);        /* setuid and the like: the environment must not be trusted */
+char **os_environment(void);            /* the process's environment, NULL before it is known */
 
 /* Writes text to stderr with one system call and no allocation; a failure is ignored. */
 void os_write_error(const char *text, size_t length);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * Copyright (c) 2026 The Cairn authors */
 
-/* os_posix.c: locks, thread exit and fork hooks on POSIX threads. The watcher's key is made first of all keys in the
+/* os_posix.c: locks, thread exit and fork hooks on POSIX threads, limits. The watcher's key is made first of all keys in the
  * process where possible: glibc's pthread_setspecific allocates for keys of 32 and more. */
 
 #include "os/os.h"
+
+#include <sys/resource.h>
 
 void os_lock_init(os_lock *lock)
 {
@@ -49,4 +51,10 @@ bool os_fork_hooks(void (*before)(void), void (*parent)(void), void (*child)(voi
 {
     return __register_atfork != NULL ? __register_atfork(before, parent, child, __dso_handle) == 0
                                      : pthread_atfork(before, parent, child) == 0;
+}
+
+bool os_address_space_is_limited(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
 }

@@ -448,7 +448,9 @@ size_t os_fake_committed_bytes(void)
 
 size_t os_fake_reserved_ranges(void)
 {
-    return read_locked(&reserved.count) - leaf_bytes() / (MAP_LEAF_COUNT * sizeof(map_entry));
+    size_t leaves = leaf_bytes() / (MAP_LEAF_COUNT * sizeof(map_entry));
+    bool near = leaf_bytes_before == 0 && leaves >= MAP_NEAR_LEAVES; /* the table of the near pages is one range */
+    return read_locked(&reserved.count) - leaves + (near ? MAP_NEAR_LEAVES - 1 : 0);
 }
 
 bool os_fake_covers(const void *address, size_t size)
