@@ -133,13 +133,19 @@ void *cairn_alloc_aligned(cairn_heap *heap, size_t alignment, size_t size)
     return LIKELY(block != NULL) ? block : alloc_aligned_slow(heap, owner, alignment, size);
 }
 
-/* Is it a block in use in a ready pool of this owner, as pool_to_resize() would find? Nearly hot: a pool with purged
+/* Is it the start of a carved block of this pool of a class, as pool_of_live() would find? Nearly hot: a pool with purged
  * units is left to that. */
-static inline bool is_live_here(const struct owner *owner, const struct pool *pool, const void *block)
+static inline bool is_carved_block(const struct pool *pool, const void *block)
 {
     uint32_t offset = (uint32_t)((uintptr_t)block - (uintptr_t)pool->base);
+    return !pool_purged(pool) && offset < pool_carved(pool) * pool->block_size && offset % pool->block_size == 0;
+}
+
+/* Is it a block in use in a ready pool of this owner, as pool_to_resize() would find? Nearly hot. */
+static inline bool is_live_here(const struct owner *owner, const struct pool *pool, const void *block)
+{
     return owner_may_free_fast(owner, pool) && (const void *)pool->free != block && pool_used(pool) != 0 &&
-           !pool_purged(pool) && offset < pool_carved(pool) * pool->block_size && offset % pool->block_size == 0;
+           is_carved_block(pool, block);
 }
 
 /* The record of a block that is to be resized: live, as far as can be told. */
@@ -357,5 +363,9 @@ void *front_realloc(void *block, size_t size)
 
 size_t front_usable_size(const void *block)
 {
+    const struct pool *pool = pagemap_get_near(block);
+    if (LIKELY(pool != NULL) && pool_kind_of(pool) == POOL_CLASS && is_carved_block(pool, block)) {
+        return pool->block_size;
+    }
     return cairn_usable_size(block);
 }
