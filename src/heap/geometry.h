@@ -31,4 +31,16 @@ static inline unsigned class_of(const cairn_heap *heap, size_t size)
     return heap->class_above_direct + (bits - 10) * 8 + (unsigned)(((size - 1) >> (bits - 3)) & 7);
 }
 
+/* The pool of an owner that serves requests of `size` bytes, more than DIRECT_MAX, next; NULL if that is not known without
+ * further thought. Nearly hot. */
+static inline struct pool *pool_above(const struct owner *owner, size_t size)
+{
+    const cairn_heap *heap = owner->heap;
+    if (UNLIKELY(!heap) || size >= heap->pooled_end || owner->exact) {
+        return NULL;
+    }
+    struct pool *pool = owner->used[class_of(heap, size)].head;
+    return pool && !pool->unsettled ? pool : NULL;
+}
+
 #endif

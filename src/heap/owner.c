@@ -257,15 +257,6 @@ static void settle(struct pool *pool)
     pool->unsettled = false;
 }
 
-static void *pop(struct pool *pool)
-{
-    struct block *block = pool->free;
-    pool->free = block->next;
-    cpu_increment32(&pool->used);
-    cpu_increment64(&pool->requests);
-    return block;
-}
-
 /* ---- exact counting ---- */
 
 void exact_served(struct owner *owner, unsigned class_index, size_t asked, size_t given)
@@ -540,7 +531,7 @@ static void *alloc_class(struct owner *owner, unsigned class_index)
         }
         if (pool->free) {
             publish(owner, pool);
-            void *block = pop(pool);
+            void *block = owner_pop(pool);
             DEBUG_ONLY(pool_check_assert(pool));
             return block;
         }
@@ -618,7 +609,7 @@ static inline void *serve_ready(struct owner *owner, unsigned class_index)
     if (spent) {
         pass_on(owner, spent, pool);
     }
-    return pop(pool);
+    return owner_pop(pool);
 }
 
 void *owner_serve(struct owner *owner, unsigned class_index, size_t size)
@@ -677,8 +668,10 @@ static __attribute__((noinline)) void *serve_slowly(struct owner *owner, size_t 
  * in a while what waits to be purged and the inbox, is for the slow rest. Nearly hot: kept short. */
 void *owner_alloc_slow(struct owner *owner, size_t size)
 {
-    if (UNLIKELY(size > DIRECT_MAX)) {
-        return serve_slowly(owner, size);
+    if (size > DIRECT_MAX) {
+        struct pool *above = pool_above(owner, size);
+        void *block = above ? owner_pop(above) : NULL;
+        return LIKELY(block) ? block : serve_slowly(owner, size);
     }
     struct pool *spent = owner->direct[(size + 7) >> 3];
     struct pool *pool = next_with_room(spent);
@@ -686,7 +679,7 @@ void *owner_alloc_slow(struct owner *owner, size_t size)
         return serve_slowly(owner, size);
     }
     pass_on(owner, spent, pool);
-    return pop(pool);
+    return owner_pop(pool);
 }
 
 /* ---- frees ---- */

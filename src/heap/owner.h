@@ -41,10 +41,9 @@ void owner_pool_emptied(struct owner *owner, void *block, struct pool *pool);
 /* The start of the block an address of a class pool lies in, NULL for the tail beyond the last block. */
 void *pool_block_start(const struct pool *pool, const void *address);
 
-/* A block for a request of at most DIRECT_MAX bytes that is ready; NULL: owner_alloc_slow() is to serve it. Hot path. */
-static inline void *owner_alloc_ready(struct owner *owner, size_t size)
+/* A block of a pool, NULL if it has no free one. Hot path. */
+static inline void *owner_pop(struct pool *pool)
 {
-    struct pool *pool = owner->direct[(size + 7) >> 3];
     struct block *block = cpu_returned(pool->free);
     if (LIKELY(block != NULL)) {
         pool->free = block->next;
@@ -52,6 +51,12 @@ static inline void *owner_alloc_ready(struct owner *owner, size_t size)
         cpu_increment64(&pool->requests);
     }
     return block;
+}
+
+/* A block for a request of at most DIRECT_MAX bytes that is ready; NULL: owner_alloc_slow() is to serve it. Hot path. */
+static inline void *owner_alloc_ready(struct owner *owner, size_t size)
+{
+    return owner_pop(owner->direct[(size + 7) >> 3]);
 }
 
 /* Hot path. */

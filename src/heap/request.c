@@ -73,8 +73,20 @@ static inline void *alloc_ready_aligned(struct owner *owner, size_t alignment, s
     if (UNLIKELY(rounded - 1 >= DIRECT_MAX) || UNLIKELY(alignment & mask) || UNLIKELY(rounded < size)) {
         return NULL;
     }
-    const struct block *next = owner->direct[(rounded + 7) >> 3]->free;
-    return (uintptr_t)next & mask ? NULL : owner_alloc_ready(owner, rounded);
+    struct pool *pool = owner->direct[(rounded + 7) >> 3];
+    return (uintptr_t)pool->free & mask ? NULL : owner_pop(pool);
+}
+
+/* The same for more than DIRECT_MAX bytes. */
+static inline void *alloc_above_aligned(const struct owner *owner, size_t alignment, size_t size)
+{
+    size_t mask = alignment - 1;
+    size_t rounded = (size + mask) & ~mask;
+    if (rounded <= DIRECT_MAX || (alignment & mask) || rounded < size) {
+        return NULL;
+    }
+    struct pool *pool = pool_above(owner, rounded);
+    return pool && !((uintptr_t)pool->free & mask) ? owner_pop(pool) : NULL;
 }
 
 /* The class whose blocks are all aligned and hold `size` bytes, or -1. */
@@ -107,8 +119,9 @@ static void *alloc_in_class(cairn_heap *heap, struct owner *owner, unsigned clas
     return block;
 }
 
-/* What alloc_ready_aligned() does not serve. */
-static void *alloc_aligned_slow(cairn_heap *heap, struct owner *owner, size_t alignment, size_t size)
+/* What neither of these serves. */
+static __attribute__((noinline)) void *search_aligned(cairn_heap *heap, struct owner *owner, size_t alignment,
+                                                      size_t size)
 {
     if (!alignment || (alignment & (alignment - 1))) {
         errno = EINVAL;
@@ -124,6 +137,14 @@ static void *alloc_aligned_slow(cairn_heap *heap, struct owner *owner, size_t al
     int saved = errno;
     void *block = alloc_in_class(heap, owner, (unsigned)class_index, size);
     return LIKELY(block) ? block : large_after_pools(heap, size, alignment, saved);
+}
+
+/* What alloc_ready_aligned() does not serve. */
+static __attribute__((noinline)) void *alloc_aligned_slow(cairn_heap *heap, struct owner *owner, size_t alignment,
+                                                          size_t size)
+{
+    void *block = alloc_above_aligned(owner, alignment, size);
+    return LIKELY(block != NULL) ? block : search_aligned(heap, owner, alignment, size);
 }
 
 void *cairn_alloc_aligned(cairn_heap *heap, size_t alignment, size_t size)
