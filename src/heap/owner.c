@@ -822,6 +822,9 @@ static inline void refill(struct owner *owner, struct pool *pool)
 
 static __attribute__((noinline)) void free_slowly(struct owner *owner, void *address)
 {
+    if (!address) {
+        return;
+    }
     int saved = errno;
     struct pool *pool = pool_of_live("free", address, NULL);
     if (pool) {
@@ -830,18 +833,24 @@ static __attribute__((noinline)) void free_slowly(struct owner *owner, void *add
     errno = saved;
 }
 
+/* Is it the start of a block of this pool that was ever carved? */
+static inline bool is_carved(const struct pool *pool, const void *address)
+{
+    size_t offset = (size_t)((const char *)address - pool->base);
+    return offset < (size_t)pool_carved(pool) * pool->block_size && (uint32_t)offset % pool->block_size == 0;
+}
+
 /* A block of another thread's pool goes into the outbox, if there is a chain for that thread already. */
 static inline bool free_to_outbox(struct owner *owner, struct owner *to, const struct pool *pool, void *address)
 {
-    return !owner->exact && pool->block_size && !pool_purged(pool) && !is_untouched(pool, address) &&
-           pool_block_start(pool, address) == address && remote_free_ready(owner, to, pool, address);
+    return !owner->exact && !pool_purged(pool) && is_carved(pool, address) &&
+           remote_free_ready(owner, to, pool, address);
 }
 
 /* A block of one's own full pool. */
 static inline bool free_to_full(struct owner *owner, struct pool *pool, void *address)
 {
-    if (pool->state != STATE_FULL || pool->unsettled || owner->exact || owner->common ||
-        pool_block_start(pool, address) != address) {
+    if (pool->state != STATE_FULL || pool->unsettled || owner->exact || owner->common || !is_carved(pool, address)) {
         return false;
     }
     struct block *block = address;
@@ -854,15 +863,20 @@ static inline bool free_to_full(struct owner *owner, struct pool *pool, void *ad
     return true;
 }
 
-bool owner_free_quick(struct owner *owner, void *address, struct pool *pool)
+static inline bool free_quickly(struct owner *owner, void *address, struct pool *pool)
 {
     struct owner *to = pool_owner(pool);
     return to == owner ? free_to_full(owner, pool, address) : to && free_to_outbox(owner, to, pool, address);
 }
 
+bool owner_free_quick(struct owner *owner, void *address, struct pool *pool)
+{
+    return free_quickly(owner, address, pool);
+}
+
 void owner_free_slow(struct owner *owner, void *address, struct pool *pool)
 {
-    if (address && !(pool && owner_free_quick(owner, address, pool))) {
+    if (UNLIKELY(!pool) || !free_quickly(owner, address, pool)) {
         free_slowly(owner, address);
     }
 }
