@@ -7,6 +7,7 @@
 
 #include "heap/arena.h"
 #include "heap/debug.h"
+#include "heap/foreign.h"
 #include "heap/handle.h"
 #include "heap/owner.h"
 #include "heap/sweep.h"
@@ -197,12 +198,13 @@ const char *owner_check(const struct owner *owner)
         const struct pool *head = owner->used[c].head;
         for (unsigned i = heap->classes[c].direct_lo; i <= heap->classes[c].direct_hi; i++) {
             const struct pool *shown = owner->direct[i];
-            if (shown != &pool_empty && shown != head) {
+            if (shown != &pool_empty && shown != head && !(owner->foreign && shown == &owner->foreign[c])) {
                 return "the direct table shows a pool that is not the head of its class";
             }
         }
     }
-    return all_check(owner, used);
+    const char *fault = foreign_check(owner);
+    return fault ? fault : all_check(owner, used);
 }
 
 /* ---- totals ---- */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "heap/arena.h"
+#include "heap/foreign.h"
 #include "heap/front.h"
 #include "heap/geometry.h"
 #include "heap/handle.h"
@@ -375,6 +376,7 @@ size_t cairn_trim(cairn_heap *heap)
     struct owner *owner = heap->single ? &heap->base : thread_owner_if_any(heap);
     if (owner) {
         remote_flush(owner);
+        foreign_send(owner, owner, NULL);
         owner_drain(owner);
         owner_return_idle(owner);
         sweep_whole(owner, &bytes);

@@ -27,6 +27,7 @@
 
 #include "heap/arena.h"
 #include "heap/check.h"
+#include "heap/foreign.h"
 #include "heap/geometry.h"
 #include "heap/large.h"
 #include "heap/meta.h"
@@ -517,6 +518,10 @@ static void *alloc_class(struct owner *owner, unsigned class_index)
     if (atomic_load_explicit(&owner->inbox, memory_order_relaxed)) {
         owner_drain(owner);
     }
+    void *kept = foreign_take(owner, class_index);
+    if (kept) {
+        return kept;
+    }
     for (;;) {
         struct pool *pool = owner->used[class_index].head;
         if (!pool) {
@@ -654,6 +659,9 @@ static __attribute__((noinline)) void *serve_slowly(struct owner *owner, size_t 
         return large_alloc(owner->heap, size, 1, NULL);
     }
     unsigned class_index = class_of(owner->heap, size);
+    if (UNLIKELY(owner->foreign != NULL)) {
+        foreign_hide(owner, class_index);
+    }
     if (owner->heap->few_from_holes && !owner->used[class_index].head) {
         void *block = serve_few(owner, class_index, size);
         if (block) {

@@ -5,11 +5,12 @@
 
 #include "heap/remote.h"
 
+#include "heap/foreign.h"
 #include "heap/misuse.h"
 #include "heap/owner.h"
 
-/* Posts a chain. False if the inbox is closed; the chain is then untouched but for last->next. */
-static bool post(struct owner *to, struct block *first, struct block *last)
+/* Posts a chain of so many bytes. False if the inbox is closed; the chain is then untouched but for last->next. */
+static bool post(struct owner *to, struct block *first, struct block *last, size_t bytes)
 {
     struct block *head = atomic_load_explicit(&to->inbox, memory_order_relaxed);
     do {
@@ -21,6 +22,7 @@ static bool post(struct owner *to, struct block *first, struct block *last)
         /* Release: the owner's acquire in remote_take must see the links and all the freeing thread did before. */
     } while (!atomic_compare_exchange_weak_explicit(&to->inbox, &head, first, memory_order_release,
                                                     memory_order_relaxed));
+    atomic_fetch_add_explicit(&to->inbox_bytes, bytes, memory_order_relaxed);
     return true;
 }
 
@@ -51,22 +53,31 @@ static void send(struct pool *pool, struct block *block, cairn_heap *locked)
             if (free_common(to, pool, block, locked)) {
                 return;
             }
-        } else if (post(to, block, block)) {
+        } else if (post(to, block, block, remote_weight(pool))) {
             return;
         }
     }
 }
 
+/* Has the owner left so much in its inbox that what is freed for it had better be used by others? */
+static bool is_behind(const struct owner *to)
+{
+    return atomic_load_explicit(&to->inbox_bytes, memory_order_relaxed) >= INBOX_BEHIND;
+}
+
 /* The box is emptied first: should another thread fork in the middle, the child must not find the chain twice. */
 static void send_chain(struct owner *owner, struct outbox *box)
 {
-    struct owner *to = box->to;
-    struct block *first = box->first;
+    struct outbox chain = *box;
     box->to = NULL;
     box->first = NULL;
     atomic_signal_fence(memory_order_seq_cst);
-    if (!post(to, first, box->last)) {
-        remote_route(owner, first, NULL); /* that owner is no longer live: some of its pools may be this one's now */
+    if (UNLIKELY(is_behind(chain.to)) && foreign_allowed(owner)) {
+        foreign_keep(owner, &chain);
+    }
+    if (chain.first && !post(chain.to, chain.first, chain.last, chain.bytes)) {
+        /* That owner is no longer live: some of its pools may be this one's now. */
+        remote_route(owner, chain.first, NULL);
     }
 }
 
@@ -106,7 +117,11 @@ static void make_box(struct owner *owner, struct outbox *box, struct owner *to, 
 void remote_free(struct owner *owner, struct pool *pool, struct block *block)
 {
     struct owner *to = pool_owner(pool);
-    if (owner && to->common && to->heap == owner->heap && owner_adopt(owner, pool)) {
+    bool adoptable = owner && to->common && to->heap == owner->heap;
+    if (adoptable && UNLIKELY(owner->foreign != NULL) && foreign_keep_one(owner, pool, block)) {
+        return;
+    }
+    if (adoptable && owner_adopt(owner, pool)) {
         owner_free_own(owner, pool, block);
         counter_add(&owner->remote_frees, 1);
         return;
@@ -130,6 +145,7 @@ void remote_free(struct owner *owner, struct pool *pool, struct block *block)
 
 void remote_open(struct owner *owner)
 {
+    atomic_store_explicit(&owner->inbox_bytes, 0, memory_order_relaxed);
     atomic_store_explicit(&owner->inbox, NULL, memory_order_release);
 }
 
@@ -146,7 +162,9 @@ struct block *remote_take(struct owner *owner)
         return NULL;
     }
     /* Acquire: pairs with the release in post. Only the owner closes, so this cannot see INBOX_CLOSED. */
-    return atomic_exchange_explicit(&owner->inbox, NULL, memory_order_acquire);
+    head = atomic_exchange_explicit(&owner->inbox, NULL, memory_order_acquire);
+    atomic_store_explicit(&owner->inbox_bytes, 0, memory_order_relaxed);
+    return head;
 }
 
 void remote_route(struct owner *self, struct block *chain, cairn_heap *locked)

@@ -8,6 +8,8 @@
  * one exchange, in its slow path. So a chain costs two atomic operations however long it is, no block is ever popped
  * singly (no ABA), and neither side waits.
  *
+ * Blocks for an owner that is behind with its inbox may be kept by who frees them instead; see foreign.h.
+ *
  * When an owner ends it closes its inbox (INBOX_CLOSED): whoever posts later sees that and routes each block anew. A
  * block may therefore reach an owner that no longer owns its pool: every receiver looks the pool's owner up again and
  * passes on what is not its own. A block in flight counts as in use, so its pool cannot go away.

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "heap/arena.h"
+#include "heap/foreign.h"
 #include "heap/large.h"
 #include "heap/meta.h"
 #include "heap/registry.h"
@@ -158,6 +159,7 @@ static void owner_end(struct owner *owner)
 {
     cairn_heap *heap = owner->heap;
     remote_flush(owner);
+    foreign_send(owner, owner, NULL);
     owner_drain(owner);
     owner_return_idle(owner);
     os_lock_take(&heap->lock);
@@ -306,6 +308,7 @@ static void retire_gone(cairn_heap *heap)
                 remote_route(NULL, owner->outbox[i].first, heap);
             }
         }
+        foreign_send(owner, NULL, heap);
         struct block *late = remote_close(owner);
         owner_retire(owner);
         remote_route(NULL, late, heap);

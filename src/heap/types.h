@@ -44,11 +44,12 @@ enum {
     SPAN_ARENA = SPAN_SLOT * SLOTS,
     HOLE_MAX = 4194304, /* largest request served by a hole; above: mapped on its own */
     NAME_MAX_BYTES = 32,
-    OUTBOX_SLOTS = 16,    /* destinations a thread gathers remote frees for at a time */
-    OUTBOX_BYTES = 65536, /* most bytes a thread holds back in its outbox */
-    OUTBOX_WEIGHT = 512,  /* what a block counts there at least: each may keep a whole pool from going back */
-    OUTBOX_BLOCK = 4096,  /* blocks of this size and more are sent at once */
-    FEW = 16,             /* requests of a class that are few; see few_from_holes */
+    OUTBOX_SLOTS = 16,     /* destinations a thread gathers remote frees for at a time */
+    OUTBOX_BYTES = 65536,  /* most bytes a thread holds back in its outbox */
+    OUTBOX_WEIGHT = 512,   /* what a block counts there at least: each may keep a whole pool from going back */
+    OUTBOX_BLOCK = 4096,   /* blocks of this size and more are sent at once */
+    INBOX_BEHIND = 524288, /* bytes, as an outbox counts: an owner whose inbox holds as many is behind; see foreign.h */
+    FEW = 16,              /* requests of a class that are few; see few_from_holes */
     TINY_SLOT = 8192,
     HUGE_CACHE = 8 /* mappings kept for reuse */
 };
@@ -161,11 +162,15 @@ struct owner {
     unsigned since_tick; /* used-up pools passed over since the clock was looked at */
     struct outbox outbox[OUTBOX_SLOTS];
     size_t outbox_bytes;
+    struct pool *foreign;        /* blocks of other owners kept for its own requests, see foreign.h; NULL: none yet */
+    unsigned foreign_pause;      /* chains to let go home before it keeps blocks again: it frees and asks for none */
+    unsigned foreign_next_pause; /* after a chain of which nothing was kept; twice as many each time */
     _Atomic(uint64_t) requests[CAIRN_CLASSES_MAX]; /* of pools that were returned */
     _Atomic(uint64_t) asked[CAIRN_CLASSES_MAX];    /* bytes asked for, with `exact` */
     _Atomic(uint64_t) remote_frees;                /* received */
     struct owner *next, *prev;                     /* the heap's list of live owners, or its list of spare ones */
     _Alignas(64) _Atomic(struct block *) inbox;    /* remote frees; INBOX_CLOSED when the owner is no longer live */
+    _Atomic(size_t) inbox_bytes;                   /* about what it holds, as an outbox counts */
 };
 
 /* A size class of a heap. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "heap/arena.h"
+#include "heap/foreign.h"
 #include "heap/handle.h"
 #include "heap/owner.h"
 #include "heap/sweep.h"
@@ -55,6 +56,9 @@ static void add_owner(cairn_stats *stats, const cairn_heap *heap, const struct o
     for (unsigned c = 0; c < heap->class_count; c++) {
         stats->classes[c].requests += atomic_load_explicit(&owner->requests[c], memory_order_relaxed);
         stats->classes[c].bytes_asked += atomic_load_explicit(&owner->asked[c], memory_order_relaxed);
+        uint64_t foreign = foreign_requests(owner, c);
+        stats->classes[c].requests += foreign;
+        stats->remote_frees += foreign;
     }
     stats->remote_frees += atomic_load_explicit(&owner->remote_frees, memory_order_relaxed);
 }

@@ -659,11 +659,70 @@ static void a_thread_that_only_frees_gets_its_own_blocks_back(void **state)
     cairn_heap_destroy(heap);
 }
 
+/* ---- a thread that does not look into its inbox ---- */
+
+enum { ASLEEP = 20000, IN_FLIGHT = 3000 /* of 64 bytes: what an inbox, an outbox and a class's kept blocks hold */ };
+
+struct sleeper {
+    cairn_heap *heap;
+    void *blocks[ASLEEP];
+    sem_t filled, may_end;
+};
+
+static void *fill_and_sleep(void *argument)
+{
+    struct sleeper *sleeper = argument;
+    for (size_t i = 0; i < ASLEEP; i++) {
+        sleeper->blocks[i] = cairn_alloc(sleeper->heap, FEW_SIZE);
+        require(sleeper->blocks[i] != NULL);
+    }
+    sem_post(&sleeper->filled);
+    sem_wait(&sleeper->may_end);
+    return NULL;
+}
+
+/* One thread makes all blocks and then sleeps; another replaces each of them, twice. What it frees serves its own
+ * requests: the blocks that wait for the sleeper do not grow without bound. */
+static void blocks_freed_for_a_sleeping_thread_serve_who_frees_them(void **state)
+{
+    (void)state;
+    only_with_pools();
+    static struct sleeper sleeper;
+    pthread_t thread;
+    cairn_heap *heap = heap_of_preset("default", false);
+    sleeper = (struct sleeper){.heap = heap};
+    assert_int_equal(sem_init(&sleeper.filled, 0, 0), 0);
+    assert_int_equal(sem_init(&sleeper.may_end, 0, 0), 0);
+    start_thread(&thread, fill_and_sleep, &sleeper);
+    sem_wait(&sleeper.filled);
+    for (size_t i = 0; i < 2 * (size_t)ASLEEP; i++) {
+        void **block = &sleeper.blocks[i % ASLEEP];
+        cairn_free(heap, *block);
+        *block = cairn_alloc(heap, FEW_SIZE);
+        assert_non_null(*block);
+        pattern_fill(*block, FEW_SIZE, i);
+    }
+    for (size_t i = 0; i < ASLEEP; i++) {
+        assert_true(pattern_holds(sleeper.blocks[i], FEW_SIZE, FEW_SIZE, ASLEEP + i));
+    }
+    assert_in_range(live_of(heap, FEW_SIZE), ASLEEP, ASLEEP + IN_FLIGHT);
+    assert_int_equal(stats_of(heap)->requests, 3 * (size_t)ASLEEP);
+    heap_is_sound(heap);
+    for (size_t i = 0; i < ASLEEP; i++) {
+        cairn_free(heap, sleeper.blocks[i]);
+    }
+    sem_post(&sleeper.may_end);
+    join_thread(thread);
+    expect_empty(heap);
+    cairn_heap_destroy(heap);
+}
+
 int main(void)
 {
     os_fake_install();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_thread_that_only_frees_gets_its_own_blocks_back),
+        cmocka_unit_test(blocks_freed_for_a_sleeping_thread_serve_who_frees_them),
         cmocka_unit_test(blocks_outlive_the_thread_that_asked_for_them),
         cmocka_unit_test(blocks_may_be_freed_by_a_thread_that_never_asked),
         cmocka_unit_test(blocks_of_an_ended_thread_may_be_freed_by_another),
