@@ -7,6 +7,7 @@
 
 #include "heap/debug.h"
 #include "heap/huge_pages.h"
+#include "heap/large.h"
 #include "heap/meta.h"
 #include "heap/pagemap.h"
 #include "heap/region.h"
@@ -193,6 +194,9 @@ static size_t cool(cairn_heap *heap)
     if (kept(heap) > most_kept(heap)) {
         size_t more = kept(heap) - most_kept(heap);
         purged += holes_cool(&heap->holes, more > COOL_LEAST ? more : COOL_LEAST);
+    }
+    if (kept(heap) > most_kept(heap)) {
+        purged += large_cool(heap, kept(heap) - most_kept(heap));
     }
     return purged;
 }

@@ -213,6 +213,26 @@ void large_tick(cairn_heap *heap)
     }
 }
 
+size_t large_cool(cairn_heap *heap, size_t enough)
+{
+    size_t bytes = 0;
+    while (bytes < enough) {
+        struct huge_cache_entry *oldest = NULL;
+        for (int i = 0; i < HUGE_CACHE; i++) {
+            struct huge_cache_entry *entry = &heap->huge_cache[i];
+            if (entry->base && (!oldest || entry->expires < oldest->expires)) {
+                oldest = entry;
+            }
+        }
+        size_t dropped = oldest ? cache_drop(heap, oldest) : 0;
+        if (!dropped || oldest->base) {
+            return bytes + dropped;
+        }
+        bytes += dropped;
+    }
+    return bytes;
+}
+
 size_t large_trim(cairn_heap *heap)
 {
     size_t bytes = holes_trim(&heap->holes);

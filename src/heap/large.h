@@ -59,6 +59,9 @@ struct large_place large_find(const void *address);
 /* Releases cached mappings and purges holes whose time has come. The heap's lock is held. */
 void large_tick(cairn_heap *heap);
 
+/* Releases cached mappings, the oldest first, until `enough` bytes are. Returns the bytes. The heap's lock is held. */
+size_t large_cool(cairn_heap *heap, size_t enough);
+
 /* Releases cached mappings, purges all holes and releases empty segments. Returns the bytes. The heap's lock is held. */
 size_t large_trim(cairn_heap *heap);
 
