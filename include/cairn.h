@@ -123,7 +123,8 @@ typedef struct cairn_heap_options {
                                        of the fast paths; false: those two figures are not kept */
     size_t min_alignment;           /* alignment of every block whatever its size: 0 (the geometry's), 8 or 16 */
     size_t limit;                   /* most bytes of pools, large blocks and mappings the heap may hold; 0: no limit */
-    unsigned purge_delay_ms;        /* how long free pools keep their pages; 0: purge at once */
+    unsigned purge_delay_ms;        /* how long free pools keep their pages, up to 16 times as long while the program
+                                       needs them again soon after and does not wait; 0: purge at once */
     unsigned keep_percent;          /* how far pages kept by free pools may raise the peak over what was ever held at a
                                        time, in percent (and 16 KiB for each); up to twice that in a heap that would
                                        purge the same pages again and again */

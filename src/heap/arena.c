@@ -77,7 +77,7 @@ _Atomic(int) heaps_with_purges;
 
 void arena_set_due(cairn_heap *heap)
 {
-    uint64_t due = heap->purge_first ? heap->purge_first->purge_at : 0;
+    uint64_t due = heap->purge_first ? heap->purge_first->queued_at + heap->delay_ms : 0;
     uint64_t holes = holes_due(&heap->holes);
     if (holes && (!due || holes < due)) {
         due = holes;
@@ -97,23 +97,23 @@ void arena_set_due(cairn_heap *heap)
 static void purge_unqueue(struct arena *arena)
 {
     cairn_heap *heap = arena->heap;
-    if (!arena->purge_at) {
+    if (!arena->queued_at) {
         return;
     }
     *(arena->purge_prev ? &arena->purge_prev->purge_next : &heap->purge_first) = arena->purge_next;
     *(arena->purge_next ? &arena->purge_next->purge_prev : &heap->purge_last) = arena->purge_prev;
-    arena->purge_at = 0;
+    arena->queued_at = 0;
     arena_set_due(heap);
 }
 
 static void purge_queue(struct arena *arena)
 {
     cairn_heap *heap = arena->heap;
-    if (arena->purge_at) {
+    if (arena->queued_at) {
         return;
     }
-    arena->purge_at = os_clock_ms() + heap->purge_delay_ms;
-    arena->purge_at += arena->purge_at == 0;
+    arena->queued_at = os_clock_ms();
+    arena->queued_at += arena->queued_at == 0;
     arena->purge_next = NULL;
     arena->purge_prev = heap->purge_last;
     *(heap->purge_last ? &heap->purge_last->purge_next : &heap->purge_first) = arena;
@@ -220,6 +220,50 @@ void arena_cool(cairn_heap *heap)
 {
     if (UNLIKELY(kept(heap) > most_kept(heap))) {
         learn(heap, cool(heap));
+    }
+}
+
+/* ---- how long what is free waits for its tick ---- */
+
+enum {
+    DELAY_GROWS = 16,  /* times, at most */
+    WINDOW_DELAYS = 4, /* purge delays from one judgement to the next */
+    SWING_PART = 16,   /* of what is kept: as much must be needed again that the delay grows */
+    CALM_PART = 4      /* of what was purged: if less is, the delay falls */
+};
+
+static void set_delay(cairn_heap *heap, unsigned delay_ms)
+{
+    heap->delay_ms = delay_ms;
+    holes_set_delay(&heap->holes, delay_ms);
+    arena_set_due(heap);
+}
+
+void heap_ticked(cairn_heap *heap, size_t bytes, uint64_t now)
+{
+    heap->window.bytes += bytes;
+    if (now < heap->window.end) {
+        return;
+    }
+    size_t level = kept(heap) + heap->window.bytes;
+    size_t touched = level > heap->window.kept ? level - heap->window.kept : 0;
+    size_t again = touched < heap->window.bytes ? touched : heap->window.bytes;
+    if (heap->window.end && again > heap->window.kept / SWING_PART) {
+        if (heap->delay_ms / DELAY_GROWS < heap->purge_delay_ms) {
+            set_delay(heap, heap->delay_ms * 2);
+        }
+    } else if (again < heap->window.bytes / CALM_PART && heap->delay_ms > heap->purge_delay_ms) {
+        set_delay(heap, heap->delay_ms / 2);
+    }
+    heap->window.end = now + WINDOW_DELAYS * (uint64_t)heap->purge_delay_ms;
+    heap->window.bytes = 0;
+    heap->window.kept = kept(heap);
+}
+
+void heap_rests(cairn_heap *heap)
+{
+    if (heap->delay_ms != heap->purge_delay_ms) {
+        set_delay(heap, heap->purge_delay_ms);
     }
 }
 
@@ -360,19 +404,21 @@ static bool arena_release(struct arena *arena, bool share)
 /* An arena's time has come: what was free at the last tick and still is goes, the rest is marked. */
 static void tick(struct arena *arena, uint64_t now)
 {
+    cairn_heap *heap = arena->heap;
     uint64_t idle = arena->free & arena->dirty;
-    bool late = now - arena->purge_at >= arena->heap->purge_delay_ms; /* a tick missed: nothing moved meanwhile */
+    bool late = now - arena->queued_at >= 2 * (uint64_t)heap->delay_ms; /* a tick missed: nothing moved meanwhile */
     uint64_t aged = late ? idle : arena->aged & idle;
     purge_unqueue(arena);
-    if (wholly_free(arena) && aged == idle && arena->space->arenas_free > arena->heap->keep_free_arenas &&
+    if (wholly_free(arena) && aged == idle && arena->space->arenas_free > heap->keep_free_arenas &&
         arena_release(arena, true)) {
         return;
     }
-    (void)purge_set(arena, aged, SIZE_MAX);
+    size_t purged = purge_set(arena, aged, SIZE_MAX);
     arena->aged = arena->free & arena->dirty & ~aged;
     if (arena->aged) {
         purge_queue(arena);
     }
+    heap_ticked(heap, purged, now);
 }
 
 void arena_tick(cairn_heap *heap)
@@ -381,7 +427,7 @@ void arena_tick(cairn_heap *heap)
         return;
     }
     uint64_t now = os_clock_ms();
-    while (heap->purge_first && heap->purge_first->purge_at <= now) {
+    while (heap->purge_first && heap->purge_first->queued_at + heap->delay_ms <= now) {
         tick(heap->purge_first, now);
     }
 }

@@ -32,6 +32,13 @@ size_t heap_warm_room(const cairn_heap *heap);
  * the heap touches new memory. */
 void arena_cool(cairn_heap *heap);
 
+/* A tick has purged so many bytes. Now and then it is judged how much of what ticks purged was touched again since: if
+ * that is much, the heap's delay doubles, up to 16 times what its option says, and falls again when it is little. */
+void heap_ticked(cairn_heap *heap, size_t bytes, uint64_t now);
+
+/* The program waits: the delay is the option's again. */
+void heap_rests(cairn_heap *heap);
+
 /* Takes a slot of a space. Returns its record with base and slot set and the page map pointing to it, kind still POOL_SLOT; NULL if the limit or the system forbids. With may_grow false no new arena is made. */
 struct pool *arena_take(cairn_heap *heap, struct space *space, bool may_grow);
 

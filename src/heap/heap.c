@@ -117,6 +117,7 @@ static void heap_init(cairn_heap *heap, const cairn_heap_options *options, const
     heap->min_alignment = options->min_alignment ? options->min_alignment : geometry->alignment;
     heap->limit = options->limit;
     heap->purge_delay_ms = options->purge_delay_ms;
+    heap->delay_ms = options->purge_delay_ms;
     heap->keep_percent = options->keep_percent;
     heap->keep_most = options->keep_percent <= UINT_MAX / 2 ? 2 * options->keep_percent : UINT_MAX;
     if (options->name) {
@@ -419,6 +420,7 @@ void heap_idle_tick(void)
     for (cairn_heap *heap = registry_first(); heap; heap = heap->next) {
         if (atomic_load_explicit(&heap->purge_due, memory_order_relaxed) && os_lock_try(&heap->lock)) {
             if (!heap->quiet) {
+                heap_rests(heap);
                 large_tick(heap);
                 arena_tick(heap);
             }

@@ -155,6 +155,9 @@ static inline uint64_t holes_due(const struct hole_space *space)
     return space->due;
 }
 
+/* Changes the time between ticks, also of the next one; not from or to 0. */
+void holes_set_delay(struct hole_space *space, unsigned delay_ms);
+
 /* The tick, if it is due at `now_ms`. Call it before each request while holes_due() is not 0: a tick that comes a whole
  * delay late takes it that nothing was allocated or freed meanwhile, and purges all that is warm. */
 void holes_tick(struct hole_space *space, uint64_t now_ms);

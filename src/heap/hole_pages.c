@@ -257,6 +257,14 @@ static void age(struct hole_space *space, struct segment *segment, bool late)
     }
 }
 
+void holes_set_delay(struct hole_space *space, unsigned delay_ms)
+{
+    if (space->due) {
+        space->due = space->due - space->options.purge_delay_ms + delay_ms;
+    }
+    space->options.purge_delay_ms = delay_ms;
+}
+
 void holes_tick(struct hole_space *space, uint64_t now_ms)
 {
     if (!space->due || now_ms < space->due) {

@@ -204,8 +204,12 @@ void large_tick(cairn_heap *heap)
         return;
     }
     uint64_t now = os_clock_ms();
+    size_t purged = heap->holes.figures.purged_bytes;
     holes_tick(&heap->holes, now);
     note_holes_due(heap);
+    if (heap->holes.figures.purged_bytes != purged) {
+        heap_ticked(heap, heap->holes.figures.purged_bytes - purged, now);
+    }
     for (int i = 0; i < HUGE_CACHE; i++) {
         if (heap->huge_cache[i].base && heap->huge_cache[i].expires <= now) {
             cache_drop(heap, &heap->huge_cache[i]);

@@ -215,7 +215,7 @@ struct arena {
     struct arena *next, *prev;             /* in its bucket */
     struct arena *all_next, *all_prev;     /* in the heap's list */
     struct arena *purge_next, *purge_prev; /* in the heap's purge queue */
-    uint64_t purge_at;                     /* os_clock_ms() of its next tick; 0: not queued */
+    uint64_t queued_at;                    /* os_clock_ms() when it was queued; 0: it is not */
     uint32_t looks[SLOTS];                 /* what sweeps saw last of the pools */
 };
 
@@ -283,7 +283,9 @@ struct cairn_heap {
     cairn_geometry geometry;
     size_t min_alignment;
     size_t limit;
-    unsigned purge_delay_ms;
+    unsigned purge_delay_ms; /* the option's */
+    unsigned
+        delay_ms; /* until a tick now: grows while what ticks purge is needed again, see heap_ticked; under the lock */
     unsigned keep_percent; /* the option's at first; grows to keep_most, see arena_cool; under the lock */
     unsigned keep_most;
     cairn_fit fit;
@@ -318,7 +320,11 @@ struct cairn_heap {
     uint64_t flushed_asked[CAIRN_CLASSES_MAX];
     uint64_t flushed_remote_frees;
     size_t held_bytes, held_peak;
-    size_t warm_bytes;   /* free slots that hold pages: the sum of free & dirty */
+    size_t warm_bytes; /* free slots that hold pages: the sum of free & dirty */
+    struct {
+        uint64_t end;       /* on os_clock_ms(); 0: no tick yet */
+        size_t bytes, kept; /* purged by ticks since its start; kept at its start */
+    } window;
     size_t cooled_bytes; /* by arena_cool, since the heap was made or keep_percent grew */
     size_t arenas_created, arenas_released;
     struct hole_space holes; /* large blocks */

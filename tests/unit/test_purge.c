@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "heap/arena.h"
 #include "os/os.h"
 #include "support/os_fake.h"
 #include "support/test.h"
@@ -213,6 +214,36 @@ static void a_heap_that_cools_the_same_pages_again_and_again_keeps_up_to_twice_a
     cairn_heap_destroy(heap);
 }
 
+/* Ticks are told, at moments of the test's own clock, that they have purged so much. */
+static void the_delay_grows_while_what_is_purged_is_needed_again_and_falls_back(void **state)
+{
+    (void)state;
+    enum { DELAY = 50, MOST = 16 * DELAY, POOLS = 64, LATER = 4 * DELAY };
+    cairn_heap *heap = heap_with_delay(DELAY);
+    void **blocks = fill_pools(heap, POOLS);
+    uint64_t now = 1000;
+    heap_ticked(heap, 0, now);
+    assert_int_equal(heap->delay_ms, DELAY);
+    for (unsigned delay = 2 * DELAY; delay <= 2 * MOST; delay *= 2) {
+        heap_ticked(heap, POOLS * POOL / 2, now + 1); /* a judgement comes only now and then */
+        now += LATER;
+        heap_ticked(heap, 0, now); /* as much is kept as before: what was purged has been touched again */
+        assert_int_equal(heap->delay_ms, delay < MOST ? delay : MOST);
+    }
+    heap_ticked(heap, POOLS * POOL / 100, now += LATER); /* needed again, but little of what is kept: neither */
+    assert_int_equal(heap->delay_ms, MOST);
+    for (size_t pool = 0; pool < POOLS / 2; pool++) {
+        free_pool(heap, blocks, pool);
+    }
+    heap_ticked(heap, cairn_trim(heap), now += LATER); /* not needed again */
+    assert_int_equal(heap->delay_ms, MOST / 2);
+    heap_rests(heap);
+    assert_int_equal(heap->delay_ms, DELAY);
+    heap_is_sound(heap);
+    free(blocks);
+    cairn_heap_destroy(heap);
+}
+
 static void a_refused_purge_keeps_the_pool_free_and_is_tried_again(void **state)
 {
     (void)state;
@@ -240,6 +271,7 @@ int main(void)
         cmocka_unit_test(pages_are_kept_for_the_delay_and_purged_by_the_next_pool_that_moves),
         cmocka_unit_test(a_pool_taken_again_before_the_delay_keeps_its_pages),
         cmocka_unit_test(a_heap_that_cools_the_same_pages_again_and_again_keeps_up_to_twice_as_much),
+        cmocka_unit_test(the_delay_grows_while_what_is_purged_is_needed_again_and_falls_back),
         cmocka_unit_test(a_refused_purge_keeps_the_pool_free_and_is_tried_again),
     };
     return cmocka_run_group_tests_name("purge", tests, NULL, NULL);
