@@ -8,6 +8,7 @@
  * ThreadSanitizer such a child only exits; under AddressSanitizer it starts no thread (its allocator's locks may have
  * been held by a thread that is not in the child). */
 
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -245,9 +246,92 @@ static void grandchildren_work_too(void **state)
     cairn_heap_destroy(heap);
 }
 
+/* ---- a child of a process in which one thread keeps blocks of another for itself ---- */
+
+enum { MADE = 6000, FREED = 4000, ASKED = 700, SMALL = 64 };
+
+struct keeping {
+    cairn_heap *heap;
+    void *made[MADE];
+    void *asked[ASKED];
+    sem_t done, may_end;
+};
+
+static void *make_and_wait(void *argument)
+{
+    struct keeping *keeping = argument;
+    for (size_t i = 0; i < MADE; i++) {
+        keeping->made[i] = cairn_alloc(keeping->heap, SMALL);
+        require(keeping->made[i] != NULL);
+    }
+    sem_post(&keeping->done);
+    sem_wait(&keeping->may_end);
+    return NULL;
+}
+
+static void *keep_and_wait(void *argument)
+{
+    struct keeping *keeping = argument;
+    for (size_t i = 0; i < FREED; i++) {
+        if (i < ASKED) {
+            keeping->asked[i] = cairn_alloc(keeping->heap, SMALL);
+            require(keeping->asked[i] != NULL);
+        }
+        cairn_free(keeping->heap, keeping->made[i]);
+    }
+    sem_post(&keeping->done);
+    sem_wait(&keeping->may_end);
+    return NULL;
+}
+
+_Noreturn static void child_of_keeping(struct keeping *keeping)
+{
+    alarm(CHILD_SECONDS);
+    if (CHILD_MAY_WORK) {
+        for (size_t i = FREED; i < MADE; i++) {
+            cairn_free(keeping->heap, keeping->made[i]);
+        }
+        for (size_t i = 0; i < ASKED; i++) {
+            cairn_free(keeping->heap, keeping->asked[i]);
+        }
+        cairn_trim(keeping->heap);
+        require(cairn_heap_check(keeping->heap, stderr) == 0);
+        require(stats_of(keeping->heap)->live_blocks == 0);
+    }
+    _exit(0);
+}
+
+static void blocks_that_a_thread_keeps_come_home_in_the_child(void **state)
+{
+    (void)state;
+    static struct keeping keeping;
+    pthread_t maker;
+    pthread_t keeper;
+    keeping.heap = cairn_heap_create(NULL);
+    assert_non_null(keeping.heap);
+    assert_int_equal(sem_init(&keeping.done, 0, 0), 0);
+    assert_int_equal(sem_init(&keeping.may_end, 0, 0), 0);
+    start_thread(&maker, make_and_wait, &keeping);
+    sem_wait(&keeping.done);
+    start_thread(&keeper, keep_and_wait, &keeping);
+    sem_wait(&keeping.done);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        child_of_keeping(&keeping);
+    }
+    expect_child_ends_well(pid);
+    sem_post(&keeping.may_end);
+    sem_post(&keeping.may_end);
+    join_thread(maker);
+    join_thread(keeper);
+    cairn_heap_destroy(keeping.heap);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_that_a_thread_keeps_come_home_in_the_child),
         cmocka_unit_test(a_child_of_a_single_thread_keeps_its_blocks_and_its_counts),
         cmocka_unit_test(grandchildren_work_too),
         cmocka_unit_test(a_child_can_use_every_heap_of_a_process_with_eight_threads_default),
