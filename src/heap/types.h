@@ -284,9 +284,8 @@ struct cairn_heap {
     size_t min_alignment;
     size_t limit;
     unsigned purge_delay_ms; /* the option's */
-    unsigned
-        delay_ms; /* until a tick now: grows while what ticks purge is needed again, see heap_ticked; under the lock */
-    unsigned keep_percent; /* the option's at first; grows to keep_most, see arena_cool; under the lock */
+    unsigned delay_ms;       /* now: grows while what ticks purge is needed again, see heap_ticked; under the lock */
+    unsigned keep_percent;   /* the option's at first; grows to keep_most, see arena_cool; under the lock */
     unsigned keep_most;
     cairn_fit fit;
     cairn_huge huge_pages;
