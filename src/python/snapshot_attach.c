@@ -43,16 +43,27 @@ unsigned collector_looked_for(void)
     return atomic_load(&looked_for);
 }
 
-static void *counted_get_objects(void *self, void *arguments, void *count, void *names)
+/* Counts before the call, so that nothing of what it hands out is taken already, and after it: an audit hook may have
+ * opened a window in between. An interpreter beside ours has other objects. */
+static void *look_for(any_method *theirs, void *self, void *arguments, void *count, void *names)
 {
     atomic_fetch_add(&looked_for, 1);
-    return get_objects(self, arguments, count, names);
+    if (collector.attached && PyInterpreterState_Get() == collector.gc.interpreter) {
+        slices_looked_for();
+    }
+    void *answer = theirs(self, arguments, count, names);
+    atomic_fetch_add(&looked_for, 1);
+    return answer;
+}
+
+static void *counted_get_objects(void *self, void *arguments, void *count, void *names)
+{
+    return look_for(get_objects, self, arguments, count, names);
 }
 
 static void *counted_get_referrers(void *self, void *arguments, void *count, void *names)
 {
-    atomic_fetch_add(&looked_for, 1);
-    return get_referrers(self, arguments, count, names);
+    return look_for(get_referrers, self, arguments, count, names);
 }
 
 /* False if the module's function is not what CPython made. The table is the same for all interpreters of the process,

@@ -266,6 +266,10 @@ void slices_step(uint64_t budget_ns);
 /* Gives it back to the generations if nothing of it is cleared yet, or goes on to its end. Nothing if none is busy. */
 void slices_settle(void);
 
+/* Somebody is about to ask for objects without having a reference to them, and has to find all of a component or
+ * nothing: gives back what is only taken. */
+void slices_looked_for(void);
+
 /* A window begins to free. */
 void slices_new_window(void);
 

@@ -115,13 +115,13 @@ static void *first_of(struct gc_head *ring, struct gc_head *into)
     return gc_head_object(head);
 }
 
-/* All that was taken goes back to where it is looked at next, and CPython is to decide. */
+/* All that was taken goes back to where it is looked at next, and CPython is to decide. Our reference may be the last by
+ * now: somebody who walks the generations from C may have cut the others. */
 static void give_back(void)
 {
-    for (struct gc_head *head = gc_head_next(&slices.taken); head != &slices.taken; head = gc_head_next(head)) {
-        Py_DecRef(gc_head_object(head)); /* not the last: it has as many as when it was taken */
+    while (!gc_ring_is_empty(&slices.taken)) {
+        Py_DecRef(first_of(&slices.taken, &collector.gc.generations[GC_OLDEST].head));
     }
-    gc_ring_append(&collector.gc.generations[GC_OLDEST].head, &slices.taken);
     if (window.state == WINDOW_FREEING) {
         slices.refused_end = slices.end;
         window.next = slices.first;
@@ -215,6 +215,13 @@ void slices_step(uint64_t budget_ns)
     pause.ended_ns = os_clock_ns();
     pauses_note(&pause);
     collector.figures.batches++;
+}
+
+void slices_looked_for(void)
+{
+    if (slices.phase == TAKING) {
+        give_back();
+    }
 }
 
 void slices_settle(void)

@@ -7,7 +7,7 @@ test_snapshot_graphs.py."""
 import json
 
 import pytest
-from snapshot_support import DEBIAN, PROGRAMS, each_other_python, odd_types, snapshots_of  # noqa: F401
+from snapshot_support import DEBIAN, PROGRAMS, each_other_python, each_python, odd_types, snapshots_of  # noqa: F401
 
 PROGRAM = PROGRAMS / "slices.py"
 SLICED = {"gc": "snapshot", "gc_minimum": 1000, "gc_slices": 1000}
@@ -61,3 +61,13 @@ def test_documents(programs, slices, sliced):
         assert len(batches) >= 3 * 4
     else:
         assert max(batch["found"] for batch in batches) >= 60_000
+
+
+@each_python
+@pytest.mark.parametrize("deed", ["cut"])
+def test_at_the_worst_moment(programs, python, deed):
+    command = [python, PROGRAMS / "moments.py", deed]
+    stock, cairn = programs.stock(command), programs.cairn(command, options=SLICED)
+    for outcome in (stock, cairn):
+        assert (outcome.code, outcome.err) == (0, "")
+    assert cairn.out == stock.out

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+# Copyright (c) 2026 The Cairn authors
+"""moments.py DEED: does DEED while a large circle of plain objects is being freed in slices: as soon as the first of them is
+taken, or some collections later. Prints what came of it, the same as on stock CPython, where the circle waits for a
+full collection. The moment is seen by an object's count, read at its address; on Cairn it has to come."""
+
+import collections
+import ctypes
+import gc
+import os
+import sys
+
+SIZE = 100_000
+CIRCLES = 4
+
+records = [[{}] for _ in range(20_000)]
+recent = collections.deque(maxlen=40_000)
+waiting = []
+moments = 0
+
+
+class Node:
+    pass
+
+
+def traffic(rounds):
+    """Makes small garbage that is old when it dies, for collections to come."""
+    for _ in range(rounds * 700):
+        ring = [None, {}]
+        ring[0] = ring
+        waiting.append(ring)
+        recent.append([[]])
+        if len(waiting) > 500:
+            waiting.clear()
+
+
+def count(address):
+    return ctypes.c_ssize_t.from_address(address).value
+
+
+def until_taken(address, before):
+    global moments
+    for _ in range(400):
+        traffic(1)
+        if count(address) != before:
+            moments += 1
+            return
+    gc.collect()  # stock: the circle is there until now
+
+
+def lists():
+    """Each refers to the one before it, which nothing else does. Returns the last, and the first's address."""
+    first = node = ["node"]
+    for _ in range(SIZE):
+        node = ["node", node]
+    first.append(node)
+    return node, id(first)
+
+
+def nodes(**facts):
+    """The same of instances."""
+    first = node = Node()
+    for _ in range(SIZE):
+        node, node.before = Node(), node
+        vars(node).update(facts)
+    first.before = node
+    return node, id(first)
+
+
+def dropped(make, **facts):
+    circle, first = make(**facts)
+    traffic(40)
+    return first, count(first)
+
+
+def cut():
+    """Looks for a list of the circle, and cuts its reference to the next; all die by that, and are not in anybody's hands."""
+    for _ in range(CIRCLES):
+        until_taken(*dropped(lists))
+        found = [thing for thing in gc.get_objects() if type(thing) is list and thing[:1] == ["node"]]
+        reachable = {id(thing) for thing in found}
+        found = next((thing for thing in found if len(thing) == 2 and id(thing[1]) not in reachable), None)
+        if found is not None:
+            print("a part was found")
+            found.clear()
+        found = None
+        traffic(30)
+    gc.collect()
+
+
+DEEDS = {deed.__name__: deed for deed in (cut,)}
+DEEDS[sys.argv[1]]()
+if moments == 0 and "LD_PRELOAD" in os.environ:
+    sys.exit("nothing was freed in slices")
+print("done")
