@@ -149,10 +149,20 @@ static bool take(void)
     return true;
 }
 
+/* A finalizer that its class gets from now on is not for this object. (Objects of other types have none, and some are kept
+ * for reuse with their header as it is.) */
+static void mark_finalized(void *object)
+{
+    if ((python_type_of(object)->flags & PYTHON_HEAP_TYPE) != 0) {
+        gc_head_of(object)->prev |= GC_HEAD_FINALIZED;
+    }
+}
+
 static void clear(void)
 {
     void *object = first_of(&slices.taken, &slices.cleared);
     const struct python_type *type = python_type_of(object);
+    mark_finalized(object);
     if (type->clear == NULL) {
         return;
     }

@@ -64,7 +64,7 @@ def test_documents(programs, slices, sliced):
 
 
 @each_python
-@pytest.mark.parametrize("deed", ["cut"])
+@pytest.mark.parametrize("deed", ["cut", "finalizer"])
 def test_at_the_worst_moment(programs, python, deed):
     command = [python, PROGRAMS / "moments.py", deed]
     stock, cairn = programs.stock(command), programs.cairn(command, options=SLICED)
