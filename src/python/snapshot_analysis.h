@@ -36,7 +36,7 @@ struct snapshot_input {
     const void *callable_proxy_type; /* _PyWeakref_CallableProxyType */
 
     /* Types whose tp_clear and tp_dealloc do nothing but let go of references and memory; NULL: none. And tp_dealloc of
-     * the classes that Python code makes; NULL if that is not known: no class is plain then. */
+     * the classes that Python code makes; NULL: nothing is plain. */
     const void *plain_type[SNAPSHOT_PLAIN_TYPES];
     void (*class_dealloc)(void *object);
 

@@ -15,6 +15,7 @@
  * end, all of it goes. */
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "python/cpython.h"
 #include "python/python_object.h"
@@ -74,7 +75,8 @@ static bool count_calls(void *module, const char *name, any_method **theirs, any
     bool good = function != NULL && (const void *)python_type_of(function) == &PyCFunction_Type;
     struct python_method *of = good ? ((struct python_function *)function)->method : NULL;
     void (*now)(void) = good ? (void (*)(void))of->function : NULL;
-    good = good && PyCFunction_GetFunction != NULL && PyCFunction_GetFunction(function) == now;
+    good = good && PyCFunction_GetFunction != NULL && PyCFunction_GetFunction(function) == now &&
+           strcmp(of->name, name) == 0;
     if (good && now != (void (*)(void))counted) {
         *theirs = (any_method *)now;
         of->function = (void *(*)(void *, void *const *, ptrdiff_t))(void (*)(void))counted;
@@ -83,7 +85,7 @@ static bool count_calls(void *module, const char *name, any_method **theirs, any
     return good;
 }
 
-/* tp_dealloc of classes written in Python, as importlib's are; NULL if that cannot be told. */
+/* tp_dealloc of classes written in Python, as importlib's are; NULL if that cannot be told, or those calls not counted. */
 static void (*class_dealloc(void *module))(void *object)
 {
     void *importlib = PyImport_ImportModule("_frozen_importlib");

@@ -98,6 +98,12 @@ static bool is_reference(const struct snapshot_input *input, const struct python
 
 /* ---- plain objects ---- */
 
+/* A class written in Python may have any name. */
+static bool is_class(const struct snapshot_input *input, const struct python_type *type)
+{
+    return (type->flags & PYTHON_HEAP_TYPE) != 0 && type->dealloc == input->class_dealloc;
+}
+
 static bool is_known_plain(const struct snapshot_input *input, const struct python_type *type)
 {
     for (size_t i = 0; i < SNAPSHOT_PLAIN_TYPES; i++) {
@@ -105,19 +111,18 @@ static bool is_known_plain(const struct snapshot_input *input, const struct pyth
             return true;
         }
     }
-    return (type->flags & PYTHON_HAVE_GC) != 0 &&
+    return (type->flags & PYTHON_HAVE_GC) != 0 && !is_class(input, type) &&
            (strcmp(type->name, "collections.defaultdict") == 0 || strcmp(type->name, "collections.deque") == 0);
 }
 
 /* A type known to be, or a class written in Python whose base is plain. */
 static bool is_plain_type(const struct snapshot_input *input, const struct python_type *type)
 {
-    if (type->finalize != NULL || type->del != NULL) {
+    if (input->class_dealloc == NULL || type->finalize != NULL || type->del != NULL) {
         return false;
     }
     while (type != NULL && !is_known_plain(input, type)) {
-        bool class = (type->flags & PYTHON_HEAP_TYPE) != 0 && type->dealloc == input->class_dealloc;
-        type = class ? type->base : NULL;
+        type = is_class(input, type) ? type->base : NULL;
     }
     return type != NULL;
 }

@@ -22,8 +22,6 @@
  * tp_clear may run code of the program (what a cleared dict held was the last reference to something else), and that may
  * do all that calls slices_settle(). So an object that is being cleared is held once more. */
 
-#include <stdatomic.h>
-
 #include "os/os.h"
 #include "python/cpython.h"
 #include "python/python_object.h"
@@ -149,8 +147,8 @@ static bool take(void)
     return true;
 }
 
-/* A finalizer that its class gets from now on is not for this object. (Objects of other types have none, and some are kept
- * for reuse with their header as it is.) */
+/* A finalizer that its class gets from now on is not for this object. (Objects of other types have none, and some are
+ * kept for reuse with their header as it is.) */
 static void mark_finalized(void *object)
 {
     if ((python_type_of(object)->flags & PYTHON_HEAP_TYPE) != 0) {

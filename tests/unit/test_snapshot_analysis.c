@@ -421,7 +421,7 @@ static void other_dealloc(void *object)
 }
 
 /* Two things in a circle, the second of a certain type and with a first weak reference: is their component plain? */
-static bool told_plain(const struct python_type *type, uintptr_t flags, void *weak)
+static bool told_plain_by(void (*dealloc)(void *), const struct python_type *type, uintptr_t flags, void *weak)
 {
     static const struct python_type *const known[] = {&plain, &tuple};
     struct heap heap;
@@ -434,13 +434,18 @@ static bool told_plain(const struct python_type *type, uintptr_t flags, void *we
     heap.thing[1].head.prev |= flags;
     struct snapshot_input input = input_of(&heap);
     memcpy(input.plain_type, known, sizeof known);
-    input.class_dealloc = class_dealloc;
+    input.class_dealloc = dealloc;
     const struct snapshot_result *result = analyse_as(&heap, &input, 2);
     assert_int_equal(result->candidates, 2);
     bool first = (result->entry[0] & SNAPSHOT_PLAIN) != 0;
     assert_int_equal((result->entry[1] & SNAPSHOT_PLAIN) != 0, first);
     heap_end(&heap);
     return first;
+}
+
+static bool told_plain(const struct python_type *type, uintptr_t flags, void *weak)
+{
+    return told_plain_by(class_dealloc, type, flags, weak);
 }
 
 #define OF_CLASS .flags = PYTHON_HAVE_GC | PYTHON_HEAP_TYPE, .traverse = traverse, .name = "class"
@@ -461,6 +466,10 @@ static void test_plain(void **state)
                                              .flags = PYTHON_HAVE_GC,
                                              .traverse = traverse,
                                              .dealloc = other_dealloc},
+                                    named_deque = {.name = "collections.deque",
+                                                   .flags = PYTHON_HAVE_GC | PYTHON_HEAP_TYPE,
+                                                   .traverse = traverse,
+                                                   .dealloc = class_dealloc},
                                     finalized = {OF_CLASS, .dealloc = class_dealloc, .base = &tuple,
                                                  .finalize = (void *)class_dealloc},
                                     with_del = {OF_CLASS, .dealloc = class_dealloc, .base = &tuple,
@@ -469,9 +478,11 @@ static void test_plain(void **state)
                                                 .weaklist_offset = sizeof(struct python_object)};
     int weak;
     const struct python_type *good[] = {&plain, &tuple, &class, &of_class, &deque};
-    const struct python_type *bad[] = {&of_none, &of_extension, &built_in, &finalized, &with_del, &reference};
+    const struct python_type *bad[] = {&of_none,   &of_extension, &built_in, &named_deque,
+                                       &finalized, &with_del,     &reference};
     for (size_t i = 0; i < COUNT_OF(good); i++) {
         assert_true(told_plain(good[i], 0, NULL));
+        assert_false(told_plain_by(NULL, good[i], 0, NULL));
         assert_false(told_plain(good[i], GC_HEAD_FINALIZED, NULL));
     }
     for (size_t i = 0; i < COUNT_OF(bad); i++) {

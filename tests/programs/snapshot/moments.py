@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Copyright (c) 2026 The Cairn authors
-"""moments.py DEED: does DEED while a large circle of plain objects is being freed in slices: as soon as the first of them is
-taken, or some collections later. Prints what came of it, the same as on stock CPython, where the circle waits for a
+"""moments.py DEED: does DEED while a large circle of plain objects is being freed in slices: as soon as the first of them
+is taken, or some collections later. Prints what came of it, the same as on stock CPython, where the circle waits for a
 full collection. The moment is seen by an object's count, read at its address; on Cairn it has to come."""
 
 import collections
@@ -75,7 +75,7 @@ def dropped(make, **facts):
 
 
 def cut():
-    """Looks for a list of the circle, and cuts its reference to the next; all die by that, and are not in anybody's hands."""
+    """Looks for a list of the circle, and cuts its reference to the next: all behind it die of that."""
     for _ in range(CIRCLES):
         until_taken(*dropped(lists))
         found = [thing for thing in gc.get_objects() if type(thing) is list and thing[:1] == ["node"]]
