@@ -9,7 +9,8 @@
  * gc.get_count() is put back.
  *
  * gc.get_objects() and gc.get_referrers() hand out objects that nothing refers to. So that snapshot_slices.c knows when
- * they were called, their entries in the gc module's table of methods lead through a counter.
+ * they were called, their entries in the gc module's table of methods lead through a counter; and that of gc.disable(),
+ * after which there may be no collection that ends what was begun, not even at the interpreter's end.
  *
  * That function's `self` is a tuple that owns what the collector uses: when the interpreter drops its callbacks at the
  * end, all of it goes. */
@@ -25,7 +26,7 @@ struct collector collector;
 
 static struct python_method method = {"at_collection", NULL, PYTHON_METH_FASTCALL, NULL};
 
-/* ---- who looks for objects ---- */
+/* ---- calls of the gc module ---- */
 
 /* With room for the arguments of every calling convention: (self, arguments), with their count, and with names. */
 typedef void *any_method(void *self, void *arguments, void *count, void *names);
@@ -37,19 +38,25 @@ struct python_function {
 };
 
 static atomic_uint looked_for;
-static any_method *get_objects, *get_referrers;
+static any_method *get_objects, *get_referrers, *disable;
 
 unsigned collector_looked_for(void)
 {
     return atomic_load(&looked_for);
 }
 
+/* An interpreter beside ours has other objects. */
+static bool is_ours(void)
+{
+    return collector.attached && PyInterpreterState_Get() == collector.gc.interpreter;
+}
+
 /* Counts before the call, so that nothing of what it hands out is taken already, and after it: an audit hook may have
- * opened a window in between. An interpreter beside ours has other objects. */
+ * opened a window in between. */
 static void *look_for(any_method *theirs, void *self, void *arguments, void *count, void *names)
 {
     atomic_fetch_add(&looked_for, 1);
-    if (collector.attached && PyInterpreterState_Get() == collector.gc.interpreter) {
+    if (is_ours()) {
         slices_looked_for();
     }
     void *answer = theirs(self, arguments, count, names);
@@ -67,9 +74,17 @@ static void *counted_get_referrers(void *self, void *arguments, void *count, voi
     return look_for(get_referrers, self, arguments, count, names);
 }
 
+static void *settling_disable(void *self, void *arguments, void *count, void *names)
+{
+    if (is_ours()) {
+        slices_settle();
+    }
+    return disable(self, arguments, count, names);
+}
+
 /* False if the module's function is not what CPython made. The table is the same for all interpreters of the process,
  * and for the next ones. */
-static bool count_calls(void *module, const char *name, any_method **theirs, any_method *counted)
+static bool lead_calls(void *module, const char *name, any_method **theirs, any_method *ours)
 {
     void *function = PyObject_GetAttrString(module, name);
     bool good = function != NULL && (const void *)python_type_of(function) == &PyCFunction_Type;
@@ -77,23 +92,24 @@ static bool count_calls(void *module, const char *name, any_method **theirs, any
     void (*now)(void) = good ? (void (*)(void))of->function : NULL;
     good = good && PyCFunction_GetFunction != NULL && PyCFunction_GetFunction(function) == now &&
            strcmp(of->name, name) == 0;
-    if (good && now != (void (*)(void))counted) {
+    if (good && now != (void (*)(void))ours) {
         *theirs = (any_method *)now;
-        of->function = (void *(*)(void *, void *const *, ptrdiff_t))(void (*)(void))counted;
+        of->function = (void *(*)(void *, void *const *, ptrdiff_t))(void (*)(void))ours;
     }
     Py_DecRef(function);
     return good;
 }
 
-/* tp_dealloc of classes written in Python, as importlib's are; NULL if that cannot be told, or those calls not counted. */
+/* tp_dealloc of classes written in Python, as importlib's are; NULL if that cannot be told, or those calls not seen. */
 static void (*class_dealloc(void *module))(void *object)
 {
     void *importlib = PyImport_ImportModule("_frozen_importlib");
     void *class = importlib != NULL ? PyObject_GetAttrString(importlib, "ModuleSpec") : NULL;
     const struct python_type *type = class;
     bool known = type != NULL && (type->flags & PYTHON_HEAP_TYPE) != 0 &&
-                 count_calls(module, "get_objects", &get_objects, counted_get_objects) &&
-                 count_calls(module, "get_referrers", &get_referrers, counted_get_referrers);
+                 lead_calls(module, "get_objects", &get_objects, counted_get_objects) &&
+                 lead_calls(module, "get_referrers", &get_referrers, counted_get_referrers) &&
+                 lead_calls(module, "disable", &disable, settling_disable);
     void (*dealloc)(void *) = known ? type->dealloc : NULL;
     Py_DecRef(class);
     Py_DecRef(importlib);
