@@ -3,7 +3,7 @@
 
 /* python_object.h: what every CPython object begins with, and the parts of a type and of the commonest objects that
  * Cairn reads. CPython's ABI for extension modules fixes all of it: it is the same from 3.9 to 3.13 (with a GIL, without
- * Py_TRACE_REFS). Nothing here is written to. */
+ * Py_TRACE_REFS). Nothing here is written to, but the items of a tuple that nobody has any more. */
 
 #ifndef CAIRN_PYTHON_PYTHON_OBJECT_H
 #define CAIRN_PYTHON_PYTHON_OBJECT_H
@@ -54,6 +54,7 @@ _Static_assert(offsetof(struct python_type, finalize) == 392, "PyTypeObject.tp_f
 #define PYTHON_HEAP_TYPE (1ul << 9)
 #define PYTHON_HAVE_GC (1ul << 14)
 #define PYTHON_LIST_SUBCLASS (1ul << 25)
+#define PYTHON_TUPLE_SUBCLASS (1ul << 26)
 #define PYTHON_DICT_SUBCLASS (1ul << 29)
 
 /* Where, in words from the object, a managed dict is pointed to, and its values in 3.11. */
@@ -64,6 +65,13 @@ struct python_list {
     struct python_object object;
     ptrdiff_t size;
     void **items;
+};
+
+/* PyTupleObject. */
+struct python_tuple {
+    struct python_object object;
+    ptrdiff_t size;
+    void *items[];
 };
 
 /* How PyDictObject begins. */

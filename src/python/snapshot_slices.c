@@ -11,8 +11,9 @@
  *
  *   take    each gets a reference of ours and leaves the generations: nobody comes to it from now on. Its block was not
  *           given up since the clone, and it has as many references as then.
- *   clear   tp_clear of each. No object goes with that, for each has our reference: the step is as long as the object's
- *           own references.
+ *   clear   tp_clear of each. A tuple has none, for it never changes; its items are dropped here, or a chain of tuples
+ *           would go in one step. No object goes with that, for each has our reference: the step is as long as the
+ *           object's own references.
  *   drop    our reference to each. It goes, or does when the last that refers to it is dropped.
  *
  * If an object is not as it was, or somebody has looked for objects, before the last is taken, all are given back, and
@@ -156,16 +157,28 @@ static void mark_finalized(void *object)
     }
 }
 
+/* Nobody has the tuple but us, and what refers to it in the component. */
+static void clear_items(struct python_tuple *tuple)
+{
+    for (ptrdiff_t i = 0; i < tuple->size; i++) {
+        void *item = tuple->items[i];
+        tuple->items[i] = NULL;
+        Py_DecRef(item);
+    }
+}
+
 static void clear(void)
 {
     void *object = first_of(&slices.taken, &slices.cleared);
     const struct python_type *type = python_type_of(object);
     mark_finalized(object);
-    if (type->clear == NULL) {
-        return;
-    }
     Py_IncRef(object);
-    (void)type->clear(object);
+    if (type->clear != NULL) {
+        (void)type->clear(object);
+    }
+    if ((type->flags & PYTHON_TUPLE_SUBCLASS) != 0) {
+        clear_items(object);
+    }
     if (PyErr_Occurred() != NULL) {
         PyErr_WriteUnraisable((void *)(uintptr_t)type);
     }

@@ -64,9 +64,9 @@ def test_documents(programs, slices, sliced):
 
 
 @each_python
-@pytest.mark.parametrize("deed", ["cut", "finalizer", "disable", "disable_later"])
-def test_at_the_worst_moment(programs, python, deed):
-    command = [python, PROGRAMS / "moments.py", deed]
+@pytest.mark.parametrize("deed", ["chain", "cut", "finalizer", "disable", "disable_later"])
+def test_at_the_worst_moment(programs, odd_types, python, deed):  # noqa: F811
+    command = [python, PROGRAMS / "moments.py", deed, odd_types(python)]
     stock, cairn = programs.stock(command), programs.cairn(command, options=SLICED)
     for outcome in (stock, cairn):
         assert (outcome.code, outcome.err) == (0, "")

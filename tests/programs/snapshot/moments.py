@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Copyright (c) 2026 The Cairn authors
-"""moments.py DEED: does DEED while a large circle of plain objects is being freed in slices: as soon as the first of them
-is taken, or some collections later. Prints what came of it, the same as on stock CPython, where the circle waits for a
+"""moments.py DEED FOLDER: does DEED while a large circle of plain objects is being freed in slices: as soon as the first of
+them is taken, or some collections later. FOLDER holds the extension module odd_types. Prints what came of it, the same as on stock CPython, where the circle waits for a
 full collection. The moment is seen by an object's count, read at its address; on Cairn it has to come."""
 
 import collections
@@ -115,7 +115,43 @@ def disable_later():
     disable(3)
 
 
-DEEDS = {deed.__name__: deed for deed in (cut, finalizer, disable, disable_later)}
+def leaf():
+    """Its end is seen; the collector does not know it."""
+    return odd_types.Freed(0, ended)
+
+
+def ended(_):
+    ends[gc.get_stats()[0]["collections"]] += 1
+
+
+ends = collections.Counter()
+
+
+def tuples():
+    """Each refers to the one before it, and none of them can be cleared."""
+    root = []
+    deep = (root,)
+    for _ in range(SIZE):
+        deep = (leaf(), deep)
+    root.append(deep)
+    return root, id(root)
+
+
+def chain():
+    """It does not go all at once."""
+    until_taken(*dropped(tuples))
+    for _ in range(400):
+        traffic(1 if sum(ends.values()) < SIZE else 0)
+    if "LD_PRELOAD" in os.environ and max(ends.values()) > SIZE // 2:
+        print("in one", max(ends.values()))
+    gc.collect()
+    print(sum(ends.values()))
+
+
+DEEDS = {deed.__name__: deed for deed in (chain, cut, finalizer, disable, disable_later)}
+sys.path.insert(0, sys.argv[2])
+import odd_types  # noqa: E402
+
 DEEDS[sys.argv[1]]()
 if moments == 0 and "LD_PRELOAD" in os.environ:
     sys.exit("nothing was freed in slices")
