@@ -36,9 +36,10 @@ struct snapshot_input {
     const void *callable_proxy_type; /* _PyWeakref_CallableProxyType */
 
     /* Types whose tp_clear and tp_dealloc do nothing but let go of references and memory; NULL: none. And tp_dealloc of
-     * the classes that Python code makes; NULL: nothing is plain. */
+     * the classes that Python code makes, NULL: nothing is plain; and their tp_clear. */
     const void *plain_type[SNAPSHOT_PLAIN_TYPES];
     void (*class_dealloc)(void *object);
+    int (*class_clear)(void *object);
 
     size_t memory_limit; /* bytes that the tables of the analysis may take, the result's entries not among them; less
                             than SNAPSHOT_MEMORY_LEAST counts as that */

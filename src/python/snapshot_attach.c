@@ -100,8 +100,8 @@ static bool lead_calls(void *module, const char *name, any_method **theirs, any_
     return good;
 }
 
-/* tp_dealloc of classes written in Python, as importlib's are; NULL if that cannot be told, or those calls not seen. */
-static void (*class_dealloc(void *module))(void *object)
+/* Notes how classes written in Python end, as importlib's do; not if that cannot be told, or those calls not seen. */
+static void note_classes(struct collector *use, void *module)
 {
     void *importlib = PyImport_ImportModule("_frozen_importlib");
     void *class = importlib != NULL ? PyObject_GetAttrString(importlib, "ModuleSpec") : NULL;
@@ -110,11 +110,11 @@ static void (*class_dealloc(void *module))(void *object)
                  lead_calls(module, "get_objects", &get_objects, counted_get_objects) &&
                  lead_calls(module, "get_referrers", &get_referrers, counted_get_referrers) &&
                  lead_calls(module, "disable", &disable, settling_disable);
-    void (*dealloc)(void *) = known ? type->dealloc : NULL;
+    use->class_dealloc = known ? type->dealloc : NULL;
+    use->class_clear = known ? type->clear : NULL;
     Py_DecRef(class);
     Py_DecRef(importlib);
     PyErr_Clear();
-    return dealloc;
 }
 
 /* ---- the callbacks ---- */
@@ -182,7 +182,7 @@ const char *collector_attach(collection_function *at_collection)
     if (why == NULL) {
         int count = use.gc.generations[0].count;
         method.function = at_collection;
-        use.class_dealloc = class_dealloc(module);
+        note_classes(&use, module);
         why = enter(&use, module) ? NULL : "there is no memory for it";
         use.gc.generations[0].count = count;
     }

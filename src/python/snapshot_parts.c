@@ -101,7 +101,8 @@ static bool is_reference(const struct snapshot_input *input, const struct python
 /* A class written in Python may have any name. */
 static bool is_class(const struct snapshot_input *input, const struct python_type *type)
 {
-    return (type->flags & PYTHON_HEAP_TYPE) != 0 && type->dealloc == input->class_dealloc;
+    return (type->flags & PYTHON_HEAP_TYPE) != 0 && type->dealloc == input->class_dealloc &&
+           type->clear == input->class_clear;
 }
 
 static bool is_known_plain(const struct snapshot_input *input, const struct python_type *type)

@@ -45,6 +45,7 @@ struct collector {
     void *no_callbacks;            /* an empty list, put in place of ours while collections are to tell nobody */
     void *keys[COLLECTION_FACTS];  /* of the dict that callbacks are given */
     void (*class_dealloc)(void *); /* tp_dealloc of classes written in Python; NULL: components are not sliced */
+    int (*class_clear)(void *);    /* and their tp_clear */
     struct snapshot_figures figures;
 };
 extern struct collector collector;

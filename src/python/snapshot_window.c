@@ -47,6 +47,7 @@ static void describe(struct snapshot_input *input, size_t resident)
                        &PyCell_Type, &PyFunction_Type, &PyMethod_Type, &PyODict_Type, &PyUnicode_Type, &PyBytes_Type,
                        &PyLong_Type, &PyFloat_Type},
         .class_dealloc = collector.class_dealloc,
+        .class_clear = collector.class_clear,
         .ring = {&generations[2].head, &generations[0].head, &generations[1].head},
         .permanent = collector.gc.permanent,
         .minor = collector.gc.minor,

@@ -410,6 +410,12 @@ static void test_preheaders(void **state)
     }
 }
 
+static int other_clear(void *object)
+{
+    (void)object;
+    return 0;
+}
+
 static void class_dealloc(void *object)
 {
     (void)object;
@@ -457,6 +463,7 @@ static void test_plain(void **state)
                                     of_class = {OF_CLASS, .dealloc = class_dealloc, .base = &class},
                                     of_none = {OF_CLASS, .dealloc = class_dealloc},
                                     of_extension = {OF_CLASS, .dealloc = other_dealloc, .base = &tuple},
+                                    clears = {OF_CLASS, .dealloc = class_dealloc, .clear = other_clear, .base = &tuple},
                                     built_in = {.name = "extension.type",
                                                 .flags = PYTHON_HAVE_GC,
                                                 .traverse = traverse,
@@ -478,8 +485,8 @@ static void test_plain(void **state)
                                                 .weaklist_offset = sizeof(struct python_object)};
     int weak;
     const struct python_type *good[] = {&plain, &tuple, &class, &of_class, &deque};
-    const struct python_type *bad[] = {&of_none,   &of_extension, &built_in, &named_deque,
-                                       &finalized, &with_del,     &reference};
+    const struct python_type *bad[] = {&of_none,     &clears,    &of_extension, &built_in,
+                                       &named_deque, &finalized, &with_del,     &reference};
     for (size_t i = 0; i < COUNT_OF(good); i++) {
         assert_true(told_plain(good[i], 0, NULL));
         assert_false(told_plain_by(NULL, good[i], 0, NULL));
