@@ -165,7 +165,6 @@ struct window {
     double object_ns;          /* took for an object the last time, until it was seen; 0: not known */
     uint64_t ticked_ns;        /* the end of the last tick */
     double between_ns;         /* ticks, by and by, what the program needs from one to the next */
-    unsigned at_limit;         /* ticks at which the limit of floating garbage was there */
     size_t next, next_untrack; /* entries done, or begun in slices */
     unsigned looked_for;       /* collector_looked_for() when it was opened */
     ptrdiff_t collected, uncollectable;

@@ -31,8 +31,8 @@ enum {
     LEAST_WAIT_NS = 50000, /* a shorter one is left out */
     WAIT_NS = 1500000,
     LONG_WAIT_NS = 2000000,
-    LAST_WAIT_NS = 8000000, /* when the limit of floating garbage is there all the same; twice that at the next tick, */
-    LAST_DOUBLED = 2,       /* and so often */
+    LAST_WAIT_NS = 8000000, /* when the limit of floating garbage is there all the same; */
+    LAST_DOUBLED = 2,       /* it is doubled so often at most, the farther behind the limit is */
 };
 
 struct window window;
@@ -106,7 +106,6 @@ static void opened(size_t resident, uint64_t now_ns)
                          1;
     window.copies_most = resident / FAULT_BYTES / 100 * cairn_options()->gc.copied;
     window.copies_seen = 0;
-    window.at_limit = 0;
     window.next = window.next_untrack = 0;
     window.looked_for = collector_looked_for();
     window.collected = window.uncollectable = 0;
@@ -278,10 +277,12 @@ static uint64_t wait_for_copies(uint64_t copied)
 /* And so is one that makes garbage faster than it is found. */
 static uint64_t wait_for_garbage(void)
 {
-    static const double aim = 0.95; /* of the limit */
+    static const double aim = 0.95;  /* of the limit */
+    static const double step = 0.03; /* beyond the limit, as a share of it, at which waits are doubled */
     double floating = trigger_floating(0, trigger_at_clone());
     if (floating >= 1) {
-        unsigned doubled = window.at_limit < LAST_DOUBLED ? window.at_limit++ : LAST_DOUBLED;
+        double steps = (floating - 1) / step;
+        unsigned doubled = steps < LAST_DOUBLED ? (unsigned)steps : LAST_DOUBLED;
         return trigger_misses() == 0 ? (uint64_t)LAST_WAIT_NS << doubled : LONG_WAIT_NS; /* too late is too late */
     }
     return spread((aim - floating) * 100 * trigger_hundredth(), LONG_WAIT_NS);
