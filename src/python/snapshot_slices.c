@@ -50,22 +50,21 @@ static bool may_go_on(void)
     return window.state == WINDOW_FREEING && *collector.gc.debug == 0 && collector_looked_for() == window.looked_for;
 }
 
-/* The entry behind the component that starts there, if that is plain and large, else 0. */
-static size_t end_of_large(size_t first)
+/* Entries of the component that starts there, counted up to `most`. */
+static size_t entries_of(size_t first, size_t most)
 {
     const struct snapshot_result *result = window.process.result;
-    size_t least = cairn_options()->gc.slices, end = first;
-    if (least == 0 || (result->entry[first] & SNAPSHOT_PLAIN) == 0) {
-        return 0;
+    size_t end = first;
+    while (end - first < most && end < result->candidates && (result->entry[end++] & SNAPSHOT_LAST) == 0) {
     }
-    while (end < result->candidates && (result->entry[end++] & SNAPSHOT_LAST) == 0) {
-    }
-    return end - first >= least ? end : 0;
+    return end - first;
 }
 
 bool slices_wanted(size_t entry)
 {
-    return entry >= slices.refused_end && may_go_on() && end_of_large(entry) > 0;
+    size_t least = cairn_options()->gc.slices;
+    return least > 0 && entry >= slices.refused_end && may_go_on() &&
+           (window.process.result->entry[entry] & SNAPSHOT_PLAIN) != 0 && entries_of(entry, least) == least;
 }
 
 bool slices_begin(void)
@@ -73,11 +72,11 @@ bool slices_begin(void)
     if (!slices_wanted(window.next)) {
         return false;
     }
-    size_t end = end_of_large(window.next);
+    size_t objects = entries_of(window.next, SIZE_MAX);
     slices.phase = TAKING;
     slices.first = slices.next = window.next;
-    slices.end = window.next = end;
-    slices.left = (end - slices.first) * STEPS_EACH;
+    slices.end = window.next += objects;
+    slices.left = objects * STEPS_EACH;
     gc_ring_clear(&slices.taken);
     gc_ring_clear(&slices.cleared);
     gc_ring_clear(&slices.dropped);
