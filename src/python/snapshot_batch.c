@@ -144,7 +144,8 @@ struct gc_head *batch_head_of(uintptr_t entry)
 size_t batch_least(void)
 {
     int threshold = collector.gc.generations[0].threshold;
-    return threshold > LEAST_OBJECTS ? (size_t)threshold * 5 / 4 : LEAST_OBJECTS;
+    size_t came = threshold > LEAST_OBJECTS ? (size_t)threshold : LEAST_OBJECTS;
+    return window.floating > 1 ? came * 5 / 2 : came * 5 / 4;
 }
 
 static size_t batch_size(uint64_t budget_ns)

@@ -166,6 +166,7 @@ struct window {
     uint64_t ticked_ns;        /* the end of the last tick */
     double between_ns;         /* ticks, by and by, what the program needs from one to the next */
     size_t next, next_untrack; /* entries done, or begun in slices */
+    double floating;           /* at the last batch, as a share of the limit */
     unsigned looked_for;       /* collector_looked_for() when it was opened */
     ptrdiff_t collected, uncollectable;
     atomic_bool left; /* the clone was ended for an exec */
@@ -229,7 +230,8 @@ void batch_apply(uint64_t budget_ns);
 /* All that are left. False if the program closed the window meanwhile. */
 bool batch_apply_all(void);
 
-/* Objects that a batch has at least, however long it takes: more than the program can have made since the last. */
+/* Objects that a batch has at least, however long it takes: more than the program can have made since the last,
+ * and where the limit of floating garbage is passed much more. */
 size_t batch_least(void);
 
 /* The header of an entry's object if it may be used, else NULL. */

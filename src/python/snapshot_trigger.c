@@ -32,7 +32,7 @@ enum {
     LIMIT_PERCENT = 10,     /* of the live objects may float, */
     LIMIT_PERCENT_ONE = 35, /* and with one processor, where a snapshot takes the program's own time */
     LEAST_LIMIT = 20000,    /* objects that may always float: two or three megabytes */
-    MISSES = 3,
+    MISSES = 4,
     CLONE_PAGE_NS = 90,    /* of a resident page, before it was measured */
     STOCK_OBJECT_NS = 170, /* of an object, in a heap in good order */
     CHEAP_NS = 2000000,    /* a clone that takes no longer is not weighed */

@@ -31,8 +31,8 @@ enum {
     LEAST_WAIT_NS = 50000, /* a shorter one is left out */
     WAIT_NS = 1500000,
     LONG_WAIT_NS = 2000000,
-    LAST_WAIT_NS = 8000000, /* when the limit of floating garbage is there all the same; */
-    LAST_DOUBLED = 2,       /* it is doubled so often at most, the farther behind the limit is */
+    LAST_DOUBLED =
+        4, /* beyond the limit of floating garbage it is doubled so often at most, the farther behind that is */
 };
 
 struct window window;
@@ -263,15 +263,18 @@ static uint64_t spread(double ticks, uint64_t most_ns)
 }
 
 /* A program that writes to so many pages that the limit would be passed before the analysis ends is slowed: a snapshot
- * that is given up has cost as much as one that is not. The more pages are copied, the fewer there are to copy, so they
- * will come slower than now. */
+ * that is given up has cost as much as one that is not, and after some of them CPython does it in one stop: each that was
+ * given up lets the next begin sooner and wait longer. The more pages are copied, the fewer there are to copy, so they will
+ * come slower than now. */
 static uint64_t wait_for_copies(uint64_t copied)
 {
     static const double begin = 0.2, near = 0.6, aim = 0.95; /* of the limit */
     static const double slower = 0.7;
     double most = (double)window.copies_most, left = most * aim - (double)copied;
     uint64_t most_ns = (double)copied < most * near ? WAIT_NS : LONG_WAIT_NS;
-    return (double)copied < most * begin ? 0 : spread(left / (window.copies_tick * slower + 1), most_ns);
+    unsigned misses = trigger_misses();
+    bool early = (double)copied < most * begin / (1 << misses);
+    return early ? 0 : spread(left / (window.copies_tick * slower + 1), most_ns << misses);
 }
 
 /* And so is one that makes garbage faster than it is found. */
@@ -283,7 +286,7 @@ static uint64_t wait_for_garbage(void)
     if (floating >= 1) {
         double steps = (floating - 1) / step;
         unsigned doubled = steps < LAST_DOUBLED ? (unsigned)steps : LAST_DOUBLED;
-        return trigger_misses() == 0 ? (uint64_t)LAST_WAIT_NS << doubled : LONG_WAIT_NS; /* too late is too late */
+        return trigger_misses() == 0 ? (uint64_t)LONG_WAIT_NS << doubled : LONG_WAIT_NS; /* too late is too late */
     }
     return spread((aim - floating) * 100 * trigger_hundredth(), LONG_WAIT_NS);
 }
@@ -365,7 +368,8 @@ static void free_some(void)
     }
     size_t left = window.process.result->candidates - window.next + slices_left();
     if (left > 0 || slices_busy()) {
-        batch_apply(trigger_floating(left, 0) > HURRY ? 2 * BATCH_NS : BATCH_NS);
+        window.floating = trigger_floating(left, 0);
+        batch_apply(window.floating > HURRY ? 2 * BATCH_NS : BATCH_NS);
     } else if (batch_untrack(false)) {
         finish(false);
     }

@@ -49,7 +49,7 @@ def test_one_processor(programs):
 
 @each_other_python
 def test_floating_garbage_on_other_versions(programs, python):
-    live, most, young, full = floating(programs, python, SNAPSHOT, "aging", 150_000, 20_000)
+    live, most, young, full = floating(programs, python, SNAPSHOT, "aging", 200_000, 50_000)
     assert most <= limit(live) + young, (live, most, young, full)
 
 
