@@ -97,21 +97,17 @@ void foreign_keep(struct owner *owner, struct outbox *chain)
     if (!owner->foreign && !make_records(owner)) {
         return;
     }
-    struct block *next = chain->first;
+    struct chain old = chain_from(chain->first);
     size_t bytes = chain->bytes;
-    chain->first = NULL;
-    while (next) {
-        struct block *block = next;
-        next = block->next;
+    *chain = (struct outbox){.to = chain->to};
+    for (struct block *block; (block = chain_take(&old));) {
         const struct pool *pool = pagemap_get(block);
-        if (pool->class_index < records(owner->heap) && pool_owner(pool) != owner && keep(owner, pool, block)) {
-            chain->bytes -= remote_weight(pool);
-            continue;
+        if (pool->class_index >= records(owner->heap) || pool_owner(pool) == owner || !keep(owner, pool, block)) {
+            chain->last = chain->first ? chain->last : block;
+            remote_push(chain, block, pool, remote_weight(pool));
         }
-        block->next = chain->first;
-        chain->last = chain->first ? chain->last : block;
-        chain->first = block;
     }
+    remote_seal(chain);
     if (chain->bytes < bytes) {
         owner->foreign_next_pause = 1;
     } else {
@@ -154,14 +150,18 @@ void foreign_send(struct owner *owner, struct owner *self, cairn_heap *locked)
 {
     for (unsigned c = 0; owner->foreign && c < records(owner->heap); c++) {
         struct pool *record = &owner->foreign[c];
-        struct block *chain = record->free;
+        struct block *next = record->free;
         counter_add(&owner->requests[c], pool_requests(record));
         counter_add(&owner->remote_frees, pool_requests(record));
         atomic_store_explicit(&record->requests, 0, memory_order_relaxed);
         record->free = NULL;
         atomic_store_explicit(&record->used, 0, memory_order_relaxed);
         atomic_signal_fence(memory_order_seq_cst);
-        remote_route(self, chain, locked);
+        while (next) {
+            struct block *block = next;
+            next = block->next;
+            remote_route_one(self, block, locked);
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 #include "heap/misuse.h"
 #include "heap/owner.h"
 
-/* Posts a chain of so many bytes. False if the inbox is closed; the chain is then untouched but for last->next. */
+/* Posts a chain of letters, of so many bytes. False if the inbox is closed; it is then untouched but for last->next. */
 static bool post(struct owner *to, struct block *first, struct block *last, size_t bytes)
 {
     struct block *head = atomic_load_explicit(&to->inbox, memory_order_relaxed);
@@ -53,8 +53,11 @@ static void send(struct pool *pool, struct block *block, cairn_heap *locked)
             if (free_common(to, pool, block, locked)) {
                 return;
             }
-        } else if (post(to, block, block, remote_weight(pool))) {
-            return;
+        } else {
+            (void)letter_begin(block, pool, NULL);
+            if (post(to, block, block, remote_weight(pool))) {
+                return;
+            }
         }
     }
 }
@@ -65,10 +68,19 @@ static bool is_behind(const struct owner *to)
     return atomic_load_explicit(&to->inbox_bytes, memory_order_relaxed) >= INBOX_BEHIND;
 }
 
+void remote_seal(const struct outbox *box)
+{
+    bool fits = box->first && box->end == letter_end(box->first, pagemap_get(box->first));
+    if (fits && box->at != box->end) {
+        *box->at = NULL;
+    }
+}
+
 /* The box is emptied first: should another thread fork in the middle, the child must not find the chain twice. */
 static void send_chain(struct owner *owner, struct outbox *box)
 {
     struct outbox chain = *box;
+    remote_seal(box);
     box->to = NULL;
     box->first = NULL;
     atomic_signal_fence(memory_order_seq_cst);
@@ -108,10 +120,7 @@ static void make_box(struct owner *owner, struct outbox *box, struct owner *to, 
         owner->outbox_bytes -= box->bytes;
         send_chain(owner, box);
     }
-    box->first = NULL;
-    box->to = to;
-    box->last = last;
-    box->bytes = 0;
+    *box = (struct outbox){.to = to, .last = last};
 }
 
 void remote_free(struct owner *owner, struct pool *pool, struct block *block)
@@ -133,11 +142,12 @@ void remote_free(struct owner *owner, struct pool *pool, struct block *block)
     struct outbox *box = remote_box(owner, to);
     if (box->to != to) {
         make_box(owner, box, to, block);
-    } else if (box->first == block) {
+    } else if (box->newest == block) {
         misuse_report(CAIRN_MISUSE_DOUBLE_FREE, "free", block, owner->heap);
         return;
     }
-    remote_push(owner, box, block, remote_weight(pool));
+    remote_push(box, block, pool, remote_weight(pool));
+    owner->outbox_bytes += remote_weight(pool);
     if (owner->outbox_bytes > OUTBOX_BYTES) {
         remote_flush(owner);
     }
@@ -167,24 +177,66 @@ struct block *remote_take(struct owner *owner)
     return head;
 }
 
-void remote_route(struct owner *self, struct block *chain, cairn_heap *locked)
+/* The rest of route(). */
+static __attribute__((noinline)) bool route_slowly(struct owner *self, struct pool *pool, struct block *block,
+                                                   cairn_heap *locked)
+{
+    bool own = self && pool_owner(pool) == self;
+    if (own) {
+        owner_free_own(self, pool, block);
+    } else {
+        send(pool, block, locked);
+    }
+    return own;
+}
+
+/* Frees a block; true if `self` owns its pool. Nearly hot. */
+static inline bool route(struct owner *self, struct block *block, cairn_heap *locked)
+{
+    struct pool *pool = pagemap_get(block);
+    if (UNLIKELY(!self) || UNLIKELY(!owner_may_free_fast(self, pool))) {
+        return route_slowly(self, pool, block, locked);
+    }
+    owner_free_in(self, pool, block);
+    return true;
+}
+
+struct chain chain_from(struct block *letter)
+{
+    if (!letter) {
+        return (struct chain){0};
+    }
+    __builtin_prefetch(letter->next);
+    return (struct chain){letter, &letter->next + 1, letter_end(letter, pagemap_get(letter))};
+}
+
+struct block *chain_take(struct chain *chain)
+{
+    if (chain->at != chain->end && *chain->at) {
+        return *chain->at++;
+    }
+    struct block *letter = chain->letter;
+    if (letter) {
+        *chain = chain_from(letter->next);
+    }
+    return letter;
+}
+
+void remote_route(struct owner *self, struct block *letter, cairn_heap *locked)
 {
     uint64_t own = 0;
-    while (chain) {
-        struct block *block = chain;
-        chain = chain->next;
-        struct pool *pool = pagemap_get(block);
-        if (!self || pool_owner(pool) != self) {
-            send(pool, block, locked);
-        } else if (owner_may_free_fast(self, pool)) {
-            owner_free_in(self, pool, block);
-            own++;
-        } else {
-            owner_free_own(self, pool, block);
-            own++;
-        }
+    struct chain chain = chain_from(letter);
+    for (struct block *block; (block = chain_take(&chain));) {
+        own += route(self, block, locked);
     }
     if (own) {
         counter_add(&self->remote_frees, own);
+    }
+}
+
+void remote_route_one(struct owner *self, struct block *block, cairn_heap *locked)
+{
+    if (route(self, block, locked)) {
+        counter_add(&self->remote_frees, 1);
     }
 }

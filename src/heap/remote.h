@@ -3,10 +3,14 @@
 
 /* remote.h: blocks freed by a thread that does not own their pool.
  *
- * The freeing thread gathers blocks per destination in its outbox (a small table, chains linked through the blocks),
- * and posts a whole chain to the destination's inbox with one compare-and-swap; the owner takes the whole inbox with
- * one exchange, in its slow path. So a chain costs two atomic operations however long it is, no block is ever popped
- * singly (no ABA), and neither side waits.
+ * The freeing thread gathers blocks per destination in its outbox (a small table of chains of letters), and posts a
+ * whole chain to the destination's inbox with one compare-and-swap; the owner takes the whole inbox with one exchange,
+ * in its slow path. So a chain costs two atomic operations however long it is, no block is ever popped singly (no ABA),
+ * and neither side waits.
+ *
+ * A *letter* is a freed block whose words behind the link are the addresses of more freed blocks, up to the block's end
+ * or a NULL. So only one block in many is written by who frees it and read by who gets it back; the others' cache lines
+ * stay where they are until their owner links them into a free list.
  *
  * Blocks for an owner that is behind with its inbox may be kept by who frees them instead; see foreign.h.
  *
@@ -44,14 +48,46 @@ static inline size_t remote_weight(const struct pool *pool)
     return pool->block_size > OUTBOX_WEIGHT ? pool->block_size : OUTBOX_WEIGHT;
 }
 
-static inline void remote_push(struct owner *owner, struct outbox *box, struct block *block, size_t weight)
+/* Makes a block a letter that lists no other, before all those of a chain. Returns where its first address goes. */
+static inline struct block **letter_begin(struct block *block, const struct pool *pool, struct block *chain)
 {
-    block->next = box->first;
-    atomic_signal_fence(memory_order_release); /* a fork in another thread must not see the chain without it */
-    box->first = block;
-    box->bytes += weight;
-    owner->outbox_bytes += weight;
+    struct block **words = &block->next;
+    words[0] = chain;
+    if (LIKELY(pool->block_size > sizeof *words)) {
+        words[1] = NULL;
+    }
+    return words + 1;
 }
+
+static inline struct block **letter_end(struct block *letter, const struct pool *pool)
+{
+    return &letter->next + pool->block_size / sizeof(struct block *);
+}
+
+/* Adds a block of that weight to a chain. The orders of stores are for remote_seal(). */
+static inline void remote_push(struct outbox *box, struct block *block, const struct pool *pool, size_t weight)
+{
+    struct block **at = box->at;
+    box->bytes += weight;
+    box->newest = block;
+    if (LIKELY(at != box->end)) {
+        *at = block;
+        atomic_signal_fence(memory_order_release);
+        box->at = at + 1;
+        return;
+    }
+    at = letter_begin(block, pool, box->first);
+    atomic_signal_fence(memory_order_release);
+    box->first = block;
+    atomic_signal_fence(memory_order_release);
+    box->at = at;
+    atomic_signal_fence(memory_order_release);
+    box->end = letter_end(block, pool);
+}
+
+/* Ends the newest letter of a chain. Also that of a thread that a fork stopped in the middle of remote_push(): a letter
+ * that `at` and `end` do not belong to yet lists nothing. */
+void remote_seal(const struct outbox *box);
 
 /* The quick part of remote_free(): there is a chain for the pool's owner `to`, not NULL, and room. False if that is not
  * so, or more is to be looked at. */
@@ -60,12 +96,26 @@ static inline bool remote_free_ready(struct owner *owner, struct owner *to, cons
 {
     struct outbox *box = remote_box(owner, to);
     size_t weight = remote_weight(pool);
-    if (box->to != to || box->first == block || owner->outbox_bytes + weight > OUTBOX_BYTES) {
+    size_t bytes = owner->outbox_bytes + weight;
+    if (box->to != to || box->newest == block || bytes > OUTBOX_BYTES) {
         return false;
     }
-    remote_push(owner, box, block, weight);
+    owner->outbox_bytes = bytes;
+    remote_push(box, block, pool, weight);
     return true;
 }
+
+/* A place in a chain of letters. A letter comes after the blocks it lists: who takes it may give it away at once. */
+struct chain {
+    struct block *letter; /* NULL: the end */
+    struct block **at;    /* its next address */
+    struct block **end;
+};
+
+struct chain chain_from(struct block *letter);
+
+/* The next block of the chain, NULL at its end. */
+struct block *chain_take(struct chain *chain);
 
 /* Sends all that the outbox holds. */
 void remote_flush(struct owner *owner);
@@ -77,8 +127,11 @@ struct block *remote_close(struct owner *owner);
 /* Takes all that is in the inbox; NULL if nothing is, or it is closed. */
 struct block *remote_take(struct owner *owner);
 
-/* Frees each block of a chain, wherever its pool's owner is now. `self` (may be NULL) is
- * the caller's owner, whose blocks it frees directly; the lock of heap `locked` (may be NULL) is held. */
+/* Frees each block of a chain, NULL or its first letter, wherever its pool's owner is now. `self` (may be NULL) is the
+ * caller's owner, whose blocks it frees directly; the lock of heap `locked` (may be NULL) is held. */
 void remote_route(struct owner *self, struct block *chain, cairn_heap *locked);
+
+/* The same for one block. */
+void remote_route_one(struct owner *self, struct block *block, cairn_heap *locked);
 
 #endif

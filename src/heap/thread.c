@@ -304,6 +304,7 @@ static void retire_gone(cairn_heap *heap)
         }
         for (int i = 0; i < OUTBOX_SLOTS; i++) {
             if (owner->outbox[i].to) {
+                remote_seal(&owner->outbox[i]);
                 owner->outbox[i].to = NULL;
                 remote_route(NULL, owner->outbox[i].first, heap);
             }

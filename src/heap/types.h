@@ -116,11 +116,14 @@ struct pool_list {
     struct pool *head, *tail;
 };
 
-/* Blocks freed by this thread and owned by another, gathered per destination. */
+/* Blocks freed by this thread and owned by another, gathered per destination in letters (remote.h). */
 struct outbox {
-    struct owner *to; /* NULL: empty */
-    struct block *first;
-    struct block *last;
+    _Alignas(64) struct owner *to; /* NULL: empty */
+    struct block *first;           /* the newest letter */
+    struct block *last;            /* the oldest one */
+    struct block **at;             /* where the newest letter takes the next address */
+    struct block **end;            /* where it ends */
+    struct block *newest;          /* of all blocks */
     size_t bytes;
 };
 

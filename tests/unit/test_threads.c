@@ -134,6 +134,59 @@ static void remote_frees_are_counted_and_come_home(void **state)
     basket_end(basket);
 }
 
+/* Each size has letters of another length, down to those that list nothing. */
+static void blocks_of_every_size_come_home(void **state)
+{
+    (void)state;
+    only_with_pools();
+    const char *presets[] = {"classic", "cpython", "default"};
+    for (size_t p = 0; p < COUNT_OF(presets); p++) {
+        struct basket *basket = basket_of(presets[p], 0);
+        size_t rounds = 0;
+        for (size_t size = 8; size <= 1024; size += size < 64 ? 8 : 120) {
+            basket->size = size;
+            fill_basket(basket);
+            run_in_thread(empty_basket, basket);
+            cairn_trim(basket->heap);
+            heap_is_sound(basket->heap);
+            assert_int_equal(stats_of(basket->heap)->live_blocks, 0);
+            assert_int_equal(stats_of(basket->heap)->remote_frees, ++rounds * BASKET);
+        }
+        expect_empty(basket->heap);
+        basket_end(basket);
+    }
+}
+
+enum { LISTED = 20, LISTED_SIZE = 240 };
+
+static void *free_listed(void *argument)
+{
+    struct basket *basket = argument;
+    for (size_t i = 0; i < LISTED; i++) {
+        cairn_free(basket->heap, basket->blocks[i]);
+    }
+    return NULL;
+}
+
+/* One block is the letter that lists the others. */
+static void blocks_on_their_way_are_not_written(void **state)
+{
+    (void)state;
+    only_with_pools();
+    struct basket *basket = basket_of("default", LISTED_SIZE);
+    fill_basket(basket);
+    run_in_thread(free_listed, basket);
+    size_t written = 0;
+    for (size_t i = 0; i < LISTED; i++) {
+        written += !pattern_holds(basket->blocks[i], LISTED_SIZE, LISTED_SIZE, i);
+    }
+    assert_int_equal(written, 1);
+    cairn_trim(basket->heap);
+    assert_int_equal(stats_of(basket->heap)->remote_frees, LISTED);
+    assert_int_equal(stats_of(basket->heap)->live_blocks, BASKET - LISTED);
+    basket_end(basket);
+}
+
 static void memory_freed_by_others_serves_its_owner_again(void **state)
 {
     (void)state;
@@ -727,6 +780,8 @@ int main(void)
         cmocka_unit_test(blocks_may_be_freed_by_a_thread_that_never_asked),
         cmocka_unit_test(blocks_of_an_ended_thread_may_be_freed_by_another),
         cmocka_unit_test(remote_frees_are_counted_and_come_home),
+        cmocka_unit_test(blocks_of_every_size_come_home),
+        cmocka_unit_test(blocks_on_their_way_are_not_written),
         cmocka_unit_test(memory_freed_by_others_serves_its_owner_again),
         cmocka_unit_test(two_hundred_short_threads_leave_nothing_behind),
         cmocka_unit_test(fifty_threads_at_once_leave_nothing_behind),
