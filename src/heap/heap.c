@@ -36,12 +36,12 @@ static uint64_t last_id;
 
 /* ---- registry ---- */
 
-void registry_lock(void)
+OF_REQUESTS void registry_lock(void)
 {
     os_lock_take(&lock);
 }
 
-void registry_unlock(void)
+OF_REQUESTS void registry_unlock(void)
 {
     os_lock_give(&lock);
 }
@@ -158,7 +158,7 @@ static void start_default(void)
     registry_add(&default_heap);
 }
 
-cairn_heap *cairn_heap_default(void)
+OF_REQUESTS cairn_heap *cairn_heap_default(void)
 {
     if (UNLIKELY(!atomic_load_explicit(&default_ready, memory_order_acquire))) {
         registry_lock();

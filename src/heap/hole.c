@@ -48,6 +48,12 @@ size_t holes_chunk_size(size_t size)
     return need < HOLE_CHUNK_MIN ? HOLE_CHUNK_MIN : need;
 }
 
+bool holes_is_block(const struct hole_space *space, const struct segment *segment, const void *block)
+{
+    uintptr_t at = (uintptr_t)block - (uintptr_t)segment->base;
+    return at >= BLOCK_AT && at < segment->size - UNIT && at % UNIT == 0 && chunk_checks(space, chunk_of(block));
+}
+
 size_t holes_usable(const void *block)
 {
     return chunk_size(chunk_of(block)) - HOLE_OVERHEAD;

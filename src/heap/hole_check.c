@@ -9,12 +9,6 @@
 
 /* ---- what lies at an address ---- */
 
-bool holes_is_block(const struct hole_space *space, const struct segment *segment, const void *block)
-{
-    uintptr_t at = (uintptr_t)block - (uintptr_t)segment->base;
-    return at >= BLOCK_AT && at < segment->size - UNIT && at % UNIT == 0 && chunk_checks(space, chunk_of(block));
-}
-
 /* Whether a chunk's header can be believed: a block's checks, a hole's agrees with the tag behind it. */
 static bool is_sound(const struct hole_space *space, const struct segment *segment, const struct chunk *chunk)
 {

@@ -12,7 +12,7 @@ _Static_assert(sizeof(map_entry) == sizeof(void *), "an entry is one pointer");
 
 #define NO_PAGE ((uintptr_t)1 << 63)
 
-_Atomic(uintptr_t) pagemap_root[MAP_ROOT_COUNT];
+LARGE_DATA _Atomic(uintptr_t) pagemap_root[MAP_ROOT_COUNT];
 _Atomic(map_entry *) pagemap_near;
 _Atomic(uintptr_t) pagemap_near_first = NO_PAGE;
 static map_entry no_table; /* as pagemap_near: there is and will be none */

@@ -153,7 +153,7 @@ void remote_free(struct owner *owner, struct pool *pool, struct block *block)
     }
 }
 
-void remote_open(struct owner *owner)
+OF_REQUESTS void remote_open(struct owner *owner)
 {
     atomic_store_explicit(&owner->inbox_bytes, 0, memory_order_relaxed);
     atomic_store_explicit(&owner->inbox, NULL, memory_order_release);

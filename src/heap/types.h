@@ -30,6 +30,7 @@
 #include "cairn.h"
 #include "heap/hole.h"
 #include "os/os.h"
+#include "os/place.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)

@@ -29,12 +29,13 @@
 
 #include "cairn.h"
 #include "os/os.h"
+#include "os/place.h"
 #include "python/snapshot.h"
 
 #define VARIABLE "LD_PRELOAD="
 #define SWITCH "CAIRN_CHILDREN="
 
-static struct {
+static LARGE_DATA struct {
     pid_t pid;             /* the process that took the entry out; 0: none did */
     char before[PATH_MAX]; /* LD_PRELOAD=... as it was */
     char after[PATH_MAX];  /* as it is now; "" if it is gone */

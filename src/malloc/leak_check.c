@@ -34,10 +34,11 @@
 #include "heap/options.h"
 #include "heap/pagemap.h"
 #include "malloc/process.h"
-#include "observe/report_file.h"
 #include "observe/call_sites.h"
 #include "observe/leaks.h"
 #include "observe/print.h"
+#include "observe/report_file.h"
+#include "os/place.h"
 #include "python/domains.h"
 
 /* Frees what the C library keeps for itself; glibc has it for such checks. */
@@ -45,7 +46,7 @@ extern void __libc_freeres(void) __attribute__((weak));
 
 enum { REPORT_DESCRIPTOR = 3, ANSWER_DESCRIPTOR = 4, COPY_SECONDS = 120 };
 
-static struct {
+static LARGE_DATA struct {
     atomic_bool armed;
     pid_t pid;
     FILE *out;               /* writes to REPORT_DESCRIPTOR; only the copy uses it */
@@ -79,7 +80,7 @@ static ssize_t write_report(void *cookie, const char *text, size_t size)
 
 static FILE *open_report(void)
 {
-    static char buffer[65536];
+    static LARGE_DATA char buffer[65536];
     cookie_io_functions_t functions = {.write = write_report};
     FILE *out = fopencookie(NULL, "w", functions);
     if (out != NULL) {
@@ -128,7 +129,7 @@ static bool counts_as_leaked(const cairn_heap *heap)
 
 static void total(const struct heaps *heaps, size_t *blocks, size_t *bytes)
 {
-    static struct leaks leaks;
+    static LARGE_DATA struct leaks leaks;
     *blocks = *bytes = 0;
     for (size_t i = 0; i < heaps->count; i++) {
         leaks_count(heaps->heap[i], &leaks);
@@ -141,7 +142,7 @@ static void total(const struct heaps *heaps, size_t *blocks, size_t *bytes)
 
 static void print_text(const struct heaps *heaps, size_t blocks, size_t bytes)
 {
-    static struct leaks leaks;
+    static LARGE_DATA struct leaks leaks;
     if (blocks == 0) {
         fprintf(check.out, "cairn: no leaks: nothing is allocated at the end of %s (process %ld)\n", program_name(),
                 (long)check.pid);
@@ -163,7 +164,7 @@ static void print_text(const struct heaps *heaps, size_t blocks, size_t bytes)
 
 static void print_json(const struct heaps *heaps, size_t blocks, size_t bytes)
 {
-    static struct leaks leaks;
+    static LARGE_DATA struct leaks leaks;
     fprintf(check.out, "{\"cairn\": \"%s\", \"pid\": %ld, \"program\": ", cairn_version(), (long)check.pid);
     print_json_string(check.out, program_name());
     fprintf(check.out, ", \"leaked_blocks\": %zu, \"leaked_bytes\": %zu, \"heaps\": [", blocks, bytes);

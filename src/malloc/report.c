@@ -29,9 +29,10 @@
 
 #include "heap/options.h"
 #include "malloc/process.h"
-#include "observe/report_file.h"
 #include "observe/print.h"
+#include "observe/report_file.h"
 #include "os/os.h"
+#include "os/place.h"
 #include "python/domains.h"
 #include "python/gc_report.h"
 
@@ -85,7 +86,7 @@ static ssize_t collect(void *cookie, const char *data, size_t size)
 
 static FILE *open_collector(void)
 {
-    static char buffer[8192];
+    static LARGE_DATA char buffer[8192];
     cookie_io_functions_t functions = {.write = collect};
     FILE *out = fopencookie(NULL, "w", functions);
     if (out != NULL) {

@@ -19,9 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "os/os.h"
 #include "os/close_range.h"
+#include "os/os.h"
 #include "os/os_helper.h"
+#include "os/place.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -35,7 +36,7 @@ enum {
     COPIED_NS = 100000, /* a piece that takes less was huge already */
 };
 
-static struct {
+static LARGE_DATA struct {
     char *const *pieces;
     size_t count, size;
     volatile char *spare;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "os/os.h"
+#include "os/place.h"
 
 enum {
     UNIT_SHIFT = 4,    /* bytes of address for a bit */
@@ -24,7 +25,7 @@ enum {
 
 typedef _Atomic(uint64_t) word;
 
-static _Atomic(word *) pieces[PIECES];
+static LARGE_DATA _Atomic(word *) pieces[PIECES];
 static _Atomic(size_t) first_piece = PIECES, end_of_pieces; /* none made lies outside */
 static atomic_bool lost;                                    /* a bit could not be kept */
 

@@ -12,6 +12,7 @@
 
 #include "heap/options.h"
 #include "os/os.h"
+#include "os/place.h"
 #include "python/cpython.h"
 #include "python/trace.h"
 
@@ -28,15 +29,15 @@ struct cause {
     uint64_t cells[CELLS];
 };
 
-static struct {
-    bool wanted;
+static bool wanted; /* by itself: most processes touch nothing of the rest */
+static LARGE_DATA struct {
     bool some;
     struct cause causes[PAUSE_CAUSES];
 } pauses;
 
 bool pauses_wanted(void)
 {
-    return pauses.wanted;
+    return wanted;
 }
 
 const char *pauses_name(enum pause_cause cause)
@@ -127,7 +128,7 @@ void pauses_arm(const char *program)
 {
     const struct options *options = cairn_options();
     bool prints = options->stats != STATS_OFF && (options->stats_children || cairn_options_speaker());
-    pauses.wanted = trace_open(options->gc.trace_file, program) || prints;
+    wanted = trace_open(options->gc.trace_file, program) || prints;
     if (Py_IsInitialized != NULL) { /* there is an interpreter */
         (void)os_fork_hooks(NULL, NULL, in_child);
     }

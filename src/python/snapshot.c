@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "os/os.h"
+#include "os/place.h"
 #include "python/cpython.h"
 #include "python/domains.h"
 #include "python/freed_log.h"
@@ -480,7 +481,7 @@ void snapshot_leave(void)
     window_leave();
 }
 
-bool snapshot_unreaped(void)
+OF_REQUESTS bool snapshot_unreaped(void)
 {
     return snapshot_process_unreaped() || pages_unreaped();
 }

@@ -20,6 +20,7 @@
 #include "os/os.h"
 #include "os/os_helper.h"
 #include "os/os_huge.h"
+#include "os/place.h"
 #include "python/domains.h"
 #include "python/snapshot_private.h"
 
@@ -133,7 +134,7 @@ bool pages_joining(void)
     return running() != 0;
 }
 
-bool pages_unreaped(void)
+OF_REQUESTS bool pages_unreaped(void)
 {
     return joining.joiner != 0;
 }

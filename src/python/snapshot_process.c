@@ -15,6 +15,7 @@
 #include "os/os.h"
 #include "os/os_helper.h"
 #include "os/os_share.h"
+#include "os/place.h"
 #include "python/pauses.h"
 
 enum {
@@ -44,7 +45,7 @@ static void set_pid(struct snapshot_process *process, int32_t pid)
     atomic_store_explicit(&unreaped, pid, memory_order_relaxed);
 }
 
-bool snapshot_process_unreaped(void)
+OF_REQUESTS bool snapshot_process_unreaped(void)
 {
     return atomic_load_explicit(&unreaped, memory_order_relaxed) != 0;
 }

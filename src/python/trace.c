@@ -19,6 +19,7 @@
 #include "observe/print.h"
 #include "observe/report_file.h"
 #include "os/os.h"
+#include "os/place.h"
 #include "python/cpython.h"
 
 enum {
@@ -29,7 +30,7 @@ enum {
     HIGH_DESCRIPTOR = 200
 };
 
-static struct {
+static LARGE_DATA struct {
     struct report_file file;  /* none: no trace */
     char program[NAME_BYTES]; /* a JSON string with its quotes */
     pid_t pid;                /* whose trace it is; 0: nobody's yet */
@@ -236,8 +237,10 @@ static void note_program(const char *program)
 
 bool trace_open(const char *path, const char *program)
 {
-    bool python = Py_IsInitialized != NULL;
-    report_file_note(&trace.file, python ? path : NULL);
+    if (Py_IsInitialized == NULL || path == NULL) { /* touches no page of it */
+        return false;
+    }
+    report_file_note(&trace.file, path);
     if (!cairn_options_speaker() && !report_file_is_own(&trace.file)) {
         trace.file.path[0] = '\0';
     }
