@@ -221,6 +221,9 @@ void arena_cool(cairn_heap *heap)
     if (UNLIKELY(kept(heap) > most_kept(heap))) {
         learn(heap, cool(heap));
     }
+    if (UNLIKELY(heap->huge_cached_bytes) && kept(heap) > heap->held_peak) {
+        (void)large_cool(heap, kept(heap) - heap->held_peak);
+    }
 }
 
 /* ---- how long what is free waits for its tick ---- */

@@ -29,7 +29,8 @@ enum { KEEP_BYTES_PER_PERCENT = 16 * 1024 };
 size_t heap_warm_room(const cairn_heap *heap);
 
 /* Purges the longest-free slots as far as that bound is passed, and raises it if that was done too often. Called when
- * the heap touches new memory. */
+ * the heap touches new memory. Cached mappings, which may never be of use again, are released before they raise the peak
+ * at all. */
 void arena_cool(cairn_heap *heap);
 
 /* A tick has purged so many bytes. Now and then it is judged how much of what ticks purged was touched again since: if

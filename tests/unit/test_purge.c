@@ -214,6 +214,26 @@ static void a_heap_that_cools_the_same_pages_again_and_again_keeps_up_to_twice_a
     cairn_heap_destroy(heap);
 }
 
+/* What is kept of pools may raise the peak by the bound's percents, a mapping that nobody may ever need again may not. */
+static void a_cached_mapping_never_raises_the_peak(void **state)
+{
+    (void)state;
+    enum { LIVE = 512, MORE = 32 };
+    cairn_heap *heap = heap_that_keeps(25);
+    void **blocks = fill_pools(heap, LIVE);
+    void *huge = cairn_alloc(heap, MIB(8));
+    assert_non_null(huge);
+    cairn_free(heap, huge);
+    assert_int_equal(stats_of(heap)->cached_bytes, MIB(8));
+    void **more = fill_pools(heap, MORE);
+    assert_int_equal(stats_of(heap)->cached_bytes, 0);
+    assert_true(stats_of(heap)->resident_bytes <= stats_of(heap)->held_peak);
+    heap_is_sound(heap);
+    free(blocks);
+    free(more);
+    cairn_heap_destroy(heap);
+}
+
 /* Ticks are told, at moments of the test's own clock, that they have purged so much. */
 static void the_delay_grows_while_what_is_purged_is_needed_again_and_falls_back(void **state)
 {
@@ -271,6 +291,7 @@ int main(void)
         cmocka_unit_test(pages_are_kept_for_the_delay_and_purged_by_the_next_pool_that_moves),
         cmocka_unit_test(a_pool_taken_again_before_the_delay_keeps_its_pages),
         cmocka_unit_test(a_heap_that_cools_the_same_pages_again_and_again_keeps_up_to_twice_as_much),
+        cmocka_unit_test(a_cached_mapping_never_raises_the_peak),
         cmocka_unit_test(the_delay_grows_while_what_is_purged_is_needed_again_and_falls_back),
         cmocka_unit_test(a_refused_purge_keeps_the_pool_free_and_is_tried_again),
     };
