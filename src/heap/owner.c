@@ -49,7 +49,7 @@ struct pool pool_empty;
 #define EMPTY64 EMPTY8, EMPTY8, EMPTY8, EMPTY8, EMPTY8, EMPTY8, EMPTY8, EMPTY8
 _Static_assert(DIRECT_COUNT == 129, "owner_none fills the whole direct table");
 
-struct owner owner_none = {.direct = {EMPTY64, EMPTY64, EMPTY}};
+struct owner owner_none = {.direct = {EMPTY64, EMPTY64, EMPTY}, .recent = &outbox_none};
 
 /* ---- locks ---- */
 
@@ -287,6 +287,7 @@ void owner_renew(struct owner *owner)
     memset(&owner->sweep, 0, sizeof owner->sweep);
     memset(owner->idle, 0, sizeof owner->idle);
     memset(owner->outbox, 0, sizeof owner->outbox);
+    owner->recent = &outbox_none;
     owner->outbox_bytes = 0;
     for (unsigned i = 0; i < DIRECT_COUNT; i++) {
         owner->direct[i] = &pool_empty;
@@ -848,11 +849,10 @@ static inline bool is_carved(const struct pool *pool, const void *address)
     return offset < (size_t)pool_carved(pool) * pool->block_size && (uint32_t)offset % pool->block_size == 0;
 }
 
-/* A block of another thread's pool goes into the outbox, if there is a chain for that thread already. */
-static inline bool free_to_outbox(struct owner *owner, struct owner *to, const struct pool *pool, void *address)
+/* A block for which the recent chain of the outbox is. */
+static inline bool free_to_recent(struct owner *owner, const struct pool *pool, void *address)
 {
-    return !owner->exact && !pool_purged(pool) && is_carved(pool, address) &&
-           remote_free_ready(owner, to, pool, address);
+    return !pool_purged(pool) && is_carved(pool, address) && remote_free_ready(owner, pool, address);
 }
 
 /* A block of one's own full pool. */
@@ -871,20 +871,35 @@ static inline bool free_to_full(struct owner *owner, struct pool *pool, void *ad
     return true;
 }
 
-static inline bool free_quickly(struct owner *owner, void *address, struct pool *pool)
+/* A block of another thread's pool goes into the outbox, if there is a chain for that thread already. */
+static bool free_to_outbox(struct owner *owner, const struct pool *pool, void *address)
 {
-    struct owner *to = pool_owner(pool);
-    return to == owner ? free_to_full(owner, pool, address) : to && free_to_outbox(owner, to, pool, address);
+    return remote_find(owner, pool_owner(pool)) && free_to_recent(owner, pool, address);
 }
 
 bool owner_free_quick(struct owner *owner, void *address, struct pool *pool)
 {
-    return free_quickly(owner, address, pool);
+    return pool_owner(pool) == owner ? free_to_full(owner, pool, address) : free_to_outbox(owner, pool, address);
+}
+
+static __attribute__((noinline)) void free_elsewhere(struct owner *owner, void *address, struct pool *pool)
+{
+    if (!free_to_outbox(owner, pool, address)) {
+        free_slowly(owner, address);
+    }
 }
 
 void owner_free_slow(struct owner *owner, void *address, struct pool *pool)
 {
-    if (UNLIKELY(!pool) || !free_quickly(owner, address, pool)) {
+    if (UNLIKELY(!pool)) {
+        free_slowly(owner, address);
+    } else if (pool_owner(pool) == owner) {
+        if (UNLIKELY(!free_to_full(owner, pool, address))) {
+            free_slowly(owner, address);
+        }
+    } else if (UNLIKELY(pool_owner(pool) != owner->recent->to)) {
+        free_elsewhere(owner, address, pool);
+    } else if (UNLIKELY(!free_to_recent(owner, pool, address))) {
         free_slowly(owner, address);
     }
 }

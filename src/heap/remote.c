@@ -9,6 +9,18 @@
 #include "heap/misuse.h"
 #include "heap/owner.h"
 
+struct outbox outbox_none = {.to = (struct owner *)1};
+
+bool remote_find(struct owner *owner, const struct owner *to)
+{
+    struct outbox *box = remote_box(owner, to);
+    if (!to || box->to != to || owner->exact) {
+        return false;
+    }
+    owner->recent = box;
+    return true;
+}
+
 /* Posts a chain of letters, of so many bytes. False if the inbox is closed; it is then untouched but for last->next. */
 static bool post(struct owner *to, struct block *first, struct block *last, size_t bytes)
 {
@@ -81,6 +93,7 @@ static void send_chain(struct owner *owner, struct outbox *box)
 {
     struct outbox chain = *box;
     remote_seal(box);
+    owner->recent = &outbox_none;
     box->to = NULL;
     box->first = NULL;
     atomic_signal_fence(memory_order_seq_cst);

@@ -89,15 +89,20 @@ static inline void remote_push(struct outbox *box, struct block *block, const st
  * that `at` and `end` do not belong to yet lists nothing. */
 void remote_seal(const struct outbox *box);
 
-/* The quick part of remote_free(): there is a chain for the pool's owner `to`, not NULL, and room. False if that is not
- * so, or more is to be looked at. */
-static inline bool remote_free_ready(struct owner *owner, struct owner *to, const struct pool *pool,
-                                     struct block *block)
+/* A chain to nobody: `to` is no owner. Never written. */
+extern struct outbox outbox_none;
+
+/* Makes the chain to `to` the recent one, if there is one and the owner counts nothing of what it frees. */
+bool remote_find(struct owner *owner, const struct owner *to);
+
+/* The quick part of remote_free() for a block that the recent chain is for. False if there is no room, or more is to be
+ * looked at. */
+static inline bool remote_free_ready(struct owner *owner, const struct pool *pool, struct block *block)
 {
-    struct outbox *box = remote_box(owner, to);
+    struct outbox *box = owner->recent;
     size_t weight = remote_weight(pool);
     size_t bytes = owner->outbox_bytes + weight;
-    if (box->to != to || box->newest == block || bytes > OUTBOX_BYTES) {
+    if (box->newest == block || bytes > OUTBOX_BYTES) {
         return false;
     }
     owner->outbox_bytes = bytes;

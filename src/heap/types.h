@@ -165,6 +165,7 @@ struct owner {
     uint64_t idle[2];    /* classes whose first used pool may be empty */
     unsigned since_tick; /* used-up pools passed over since the clock was looked at */
     struct outbox outbox[OUTBOX_SLOTS];
+    struct outbox *recent; /* the chain that a block joined last and may join without further thought, or outbox_none */
     size_t outbox_bytes;
     struct pool *foreign;        /* blocks of other owners kept for its own requests, see foreign.h; NULL: none yet */
     unsigned foreign_pause;      /* chains to let go home before it keeps blocks again: it frees and asks for none */
