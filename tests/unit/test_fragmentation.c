@@ -3,7 +3,11 @@
 
 /* test_fragmentation.c: the figures of fragmentation against heaps whose every byte is known by construction, and, after
  * random work in every geometry, with every fit, with and without pools, against what the walk shows and the system says
- * page by page. */
+ * page by page.
+ *
+ * What is resident is the system's to say, and it may change it: where a heap has advised huge pages, the kernel's
+ * khugepaged fills a half-empty one at a moment of its own. So heaps whose every byte is known have none, and what is
+ * compared with other heaps at rest is looked at again if it disagrees: a fault of Cairn's is the same at each look. */
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -23,12 +27,13 @@ enum {
 
 static const char *const presets[] = {"classic", "cpython", "default"};
 
-/* Nothing is purged behind the test's back. */
+/* Nothing is purged, and nothing filled, behind the test's back. */
 static cairn_heap_options lasting_options(const char *preset, cairn_geometry *geometry)
 {
     cairn_heap_options options = options_of_preset(preset, geometry);
     options.purge_delay_ms = 1000000;
     options.keep_percent = 10000;
+    options.huge = CAIRN_HUGE_NEVER;
     return options;
 }
 
@@ -69,13 +74,18 @@ static size_t sum_of_causes(const cairn_fragmentation *figures)
            figures->headers_resident + figures->cached_resident;
 }
 
+enum { LOOKS = 20 }; /* at most, at what the system may change meanwhile */
+
 /* The figures, in which sums and ratios agree and the statistics say the same. Good until the next call. */
 static const cairn_fragmentation *figures_of(cairn_heap *heap)
 {
     static cairn_fragmentation figures;
-    memset(&figures, 0xa5, sizeof figures);
-    assert_int_equal(cairn_heap_fragmentation(heap, &figures), 0);
-    const cairn_stats *stats = stats_of(heap);
+    const cairn_stats *stats = NULL;
+    for (int look = 0; look < LOOKS && (!stats || stats->resident_bytes != figures.resident_bytes); look++) {
+        memset(&figures, 0xa5, sizeof figures);
+        assert_int_equal(cairn_heap_fragmentation(heap, &figures), 0);
+        stats = stats_of(heap);
+    }
     assert_int_equal(figures.resident_bytes, figures.live_resident + figures.external_bytes);
     assert_int_equal(figures.external_bytes, sum_of_causes(&figures));
     assert_int_equal(figures.resident_bytes, stats->resident_bytes);
@@ -570,10 +580,16 @@ static bool show(const cairn_area *area, void *context)
 static void figures_are_those_of_the_walk(cairn_heap *heap)
 {
     struct shown shown;
-    memset(&shown, 0, sizeof shown);
-    cairn_heap_geometry(heap, &shown.geometry);
-    assert_true(cairn_heap_walk(heap, true, show, &shown));
-    const cairn_fragmentation *figures = figures_of(heap);
+    const cairn_fragmentation *figures = NULL;
+    for (int look = 0; look < LOOKS; look++) {
+        memset(&shown, 0, sizeof shown);
+        cairn_heap_geometry(heap, &shown.geometry);
+        assert_true(cairn_heap_walk(heap, true, show, &shown));
+        figures = figures_of(heap);
+        if (figures->resident_bytes == shown.resident + figures->cached_resident) {
+            break;
+        }
+    }
     assert_int_equal(figures->resident_bytes, shown.resident + figures->cached_resident);
     assert_int_equal(figures->tails_resident, shown.figures.tails_resident);
     assert_int_equal(figures->free_pools_resident, shown.figures.free_pools_resident);
@@ -696,6 +712,7 @@ static void every_byte_is_accounted_once(void **state)
         options.no_pools = i / GEOMETRIES / 4 % 2 != 0;
         options.single = i / GEOMETRIES / 8 != 0;
         options.exact = i % 7 == 0;
+        options.huge = i % 3 == 0 ? CAIRN_HUGE_NEVER : CAIRN_HUGE_AUTO;
         options.limit = i % 4 == 3 ? MIB(40) : 0;
         work_and_compare(&options);
     }
