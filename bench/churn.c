@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT
  * Copyright (c) 2026 The Cairn authors */
 
-/* churn: many threads on few cores replace blocks of their own and of each other. usage: churn SECONDS THREADS
+/* churn: many threads on few cores replace blocks of their own and of each other. usage: churn SECONDS WARM-UP THREADS
+ * [LOST], where LOST KiB in each second are asked for and never freed.
  *
  * Each thread has LIVE slots of its own; all share SHARED more for each thread. A step makes a block and puts it into a
  * slot, every second time into a shared one, and frees what it takes out of it: what comes out of a shared slot was
  * mostly made by another thread, often by one that has ended: a thread lives for LIFE steps and then starts the one
  * that takes over its slots.
  *
- * For churn.py it prints a line at each moment and then waits for a line: "started PID"; after SECONDS, with the
- * threads alive but at rest, "churned STEPS FIGURES"; when they have ended and everything is freed it waits for a line
- * and prints "ended FIGURES"; after malloc_trim(), "trimmed FIGURES". FIGURES are, on Cairn, of all heaps: arenas,
- * pools with live blocks, live blocks, owners, remote frees; elsewhere zeros. */
+ * For churn.py it prints a line at each moment and then waits for a line: "started PID"; after WARM-UP seconds, with the
+ * threads alive but at rest and malloc_trim() called by each of them, so that no block is on its way, "warm FIGURES";
+ * after SECONDS in all, with the threads at rest, "churned STEPS FIGURES"; when they have called malloc_trim() again,
+ * "settled FIGURES"; when they have ended and everything is freed it waits for a line and prints "ended FIGURES"; after
+ * malloc_trim(), "trimmed FIGURES". FIGURES are, on Cairn, of all heaps: arenas, pools with live blocks, live blocks,
+ * owners, remote frees; elsewhere zeros. */
 
 #include <dlfcn.h>
 #include <malloc.h>
@@ -41,7 +44,7 @@ static size_t threads;
 static _Atomic(enum wish) wish;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static size_t holding, ended; /* under `lock` */
+static size_t holding, trims, trimmed, ended; /* under `lock`; every thread that holds is to trim `trims` times */
 
 /* What the main thread wants now; returns when that is no longer to hold. */
 static enum wish obey(void)
@@ -49,10 +52,21 @@ static enum wish obey(void)
     if (atomic_load_explicit(&wish, memory_order_relaxed) == CHURN)
         return CHURN;
     pthread_mutex_lock(&lock);
+    size_t done = trims;
     holding++;
     pthread_cond_broadcast(&changed);
-    while (wish == HOLD)
-        pthread_cond_wait(&changed, &lock);
+    while (wish == HOLD) {
+        if (done == trims) {
+            pthread_cond_wait(&changed, &lock);
+            continue;
+        }
+        done = trims;
+        pthread_mutex_unlock(&lock);
+        malloc_trim(0);
+        pthread_mutex_lock(&lock);
+        trimmed++;
+        pthread_cond_broadcast(&changed);
+    }
     holding--;
     pthread_mutex_unlock(&lock);
     return wish;
@@ -105,7 +119,7 @@ static void start(struct worker *worker)
     pthread_detach(thread);
 }
 
-/* Until all threads have done what the main thread wants; `count` is holding or ended. */
+/* Until all threads have done what the main thread wants; `count` is holding, trimmed or ended. */
 static void wait_for_all(const size_t *count)
 {
     pthread_mutex_lock(&lock);
@@ -120,6 +134,39 @@ static void want(enum wish next)
     wish = next;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
+}
+
+/* Everyone's blocks go home at the first trim and to the system at the second. */
+static void settle(void)
+{
+    for (int i = 0; i < 2; i++) {
+        pthread_mutex_lock(&lock);
+        trims++;
+        trimmed = 0;
+        pthread_cond_broadcast(&changed);
+        pthread_mutex_unlock(&lock);
+        wait_for_all(&trimmed);
+        malloc_trim(0);
+    }
+}
+
+static void hold(void)
+{
+    want(HOLD);
+    wait_for_all(&holding);
+}
+
+/* Lets the threads work, and loses memory meanwhile. */
+static void churn_for(double seconds, size_t lost_kib)
+{
+    enum { PARTS = 10 }; /* of a second */
+    want(CHURN);
+    for (double left = seconds * PARTS; left > 0; left--) {
+        double part = (left < 1 ? left : 1) / PARTS;
+        for (size_t kib = 0; kib < (size_t)((double)lost_kib * part); kib++)
+            bench_mark(bench_alloc(1024), 1024, 1024);
+        nanosleep(&(struct timespec){.tv_nsec = (long)(part * 1e9)}, NULL);
+    }
 }
 
 /* ---- what churn.py hears ---- */
@@ -166,10 +213,12 @@ static void wait_for_line(void)
 
 int main(int argc, char **argv)
 {
-    double seconds = argc == 3 ? strtod(argv[1], NULL) : 0;
-    threads = argc == 3 ? (size_t)strtoul(argv[2], NULL, 10) : 0;
-    if (!(seconds > 0 && seconds < 1e6) || threads == 0 || threads > THREADS_MAX) {
-        fprintf(stderr, "usage: churn SECONDS THREADS (at most %d)\n", THREADS_MAX);
+    double seconds = argc >= 4 ? strtod(argv[1], NULL) : 0;
+    double warm_up = argc >= 4 ? strtod(argv[2], NULL) : 0;
+    threads = argc >= 4 ? (size_t)strtoul(argv[3], NULL, 10) : 0;
+    size_t lost = argc == 5 ? (size_t)strtoul(argv[4], NULL, 10) : 0;
+    if (!(warm_up >= 0 && warm_up < seconds && seconds < 1e6) || threads == 0 || threads > THREADS_MAX || argc > 5) {
+        fprintf(stderr, "usage: churn SECONDS WARM-UP THREADS [LOST] (at most %d threads)\n", THREADS_MAX);
         return 2;
     }
     printf("started %d\n", (int)getpid());
@@ -179,13 +228,22 @@ int main(int argc, char **argv)
         workers[i].random = BENCH_SEED + i;
         start(&workers[i]);
     }
-    nanosleep(&(struct timespec){(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)}, NULL);
-    want(HOLD);
-    wait_for_all(&holding);
+    churn_for(warm_up, lost);
+    hold();
+    settle();
+    printf("warm");
+    print_figures();
+    wait_for_line();
+    churn_for(seconds - warm_up, lost);
+    hold();
     uint64_t steps = 0;
     for (size_t i = 0; i < threads; i++)
         steps += workers[i].steps;
     printf("churned %" PRIu64, steps);
+    print_figures();
+    wait_for_line();
+    settle();
+    printf("settled");
     print_figures();
     wait_for_line();
     want(END);

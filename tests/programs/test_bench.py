@@ -386,6 +386,7 @@ def test_instructions_keep_a_row_for_each_version(programs, tmp_path):
 
 def test_churn_is_judged_by_its_line():
     result = churn.Result("cairn", 120, 60)
+    result.rest["warm"] = result.rest["settled"] = (50.0, 9, 3, 4, 1, 0)
     result.samples = [(second, 10.0 + second) for second in range(60)]  # the warm-up does not count
     result.samples += [(second, 100 + 0.01 * second + (second % 2) * 3) for second in range(60, 120)]
     percent, mib = result.growth()
@@ -397,6 +398,17 @@ def test_churn_is_judged_by_its_line():
     result.samples = [(second, 150 - second if second < 90 else 60 + 0.2 * (second - 90)) for second in range(120)]
     assert result.growth()[1] < 0
     assert not result.flat()  # it fell, and rises again
+    flat = [(second, 100.0 + (second % 7)) for second in range(120)]
+    result.samples = flat
+    assert result.flat()
+    result.rest["settled"] = (52.0, 9, 3, 4, 1, 0)  # 4%: what the samples do not prove is seen at rest
+    assert not result.flat()
+    result.rest["settled"] = (51.4, 9, 3, 4, 1, 0)
+    assert result.flat()
+    swings = [(second, 100 + 10 * ((second // 4) % 2) + 0.07 * second) for second in range(120)]
+    result.samples = swings  # a rise by 4 MiB, half of which chance may have made
+    assert result.growth()[0] > churn.FLAT_PERCENT and churn.uncertainty(result.judged()) > 2
+    assert result.flat()
     result.rest["trimmed"] = (5.0, 9, 3, 4, 1, 0)
     assert result.stranded() == 6
     result.rest["trimmed"] = (5.0, 40, 50, 4000, 1, 0)  # pools whose blocks are lost keep arenas too
@@ -417,6 +429,17 @@ def test_churn_counts_and_comes_back(tmp_path, monkeypatch):
     assert result.stranded() == 0
     assert result.rest["trimmed"][3] < 100  # blocks
     assert len(result.cells()) == len(churn.HEADER)
+
+
+def test_churn_sees_a_leak(tmp_path, monkeypatch):
+    """As much as 5 MiB in ten minutes would be for the whole run, in two seconds."""
+    monkeypatch.setattr(churn, "SETTLE", 0.1)
+    binary = rows.build_binary(str(tmp_path), str(BENCH / "churn.c"), [f"-I{churn.INCLUDE}", "-ldl"])
+    result = churn.Result("cairn", 3, 1)
+    churn.Churn(str(CAIRN), binary, measure.CAIRN, 8, result, lost=2560).play()
+    first, last = result.settled()
+    assert 4 < last - first < 8
+    assert not result.flat()
 
 
 def churn_constant(name):
