@@ -14,7 +14,7 @@ if it has other work. So it is judged twice:
 - "settled" is what is resident after the warm-up and at the end, each time with the threads alive but at rest and after
   malloc_trim() in each of them, so that no block is on its way. This hardly varies: flat means that it rises by at
   most 3% or 1 MiB;
-- "growth" is the rise of the straight line through the samples after the warm-up, in percent of its start, plus or
+- "growth" is the rise of the straight line through the samples after twice the warm-up, in percent of its start, plus or
   minus what chance may add to a line through the means of so many stretches of time (one-sided, 95%): flat means that
   there is no proof of more than the same 3% or 1 MiB, nor of more in the second half alone, should it have fallen first;
 - "ended": resident two seconds after all threads have ended and all is freed, "trimmed": after malloc_trim();
@@ -107,10 +107,11 @@ class Result:
         self.rest = {}  # moment: (MiB, arenas, pools, blocks, owners, remote frees)
 
     def judged(self):
-        return [sample for sample in self.samples if sample[0] >= self.warm_up]
+        """After the warm-up, and as long again, since what was trimmed then fills anew."""
+        return [sample for sample in self.samples if sample[0] >= 2 * self.warm_up]
 
     def growth(self):
-        """(percent, MiB) after the warm-up."""
+        """(percent, MiB) of the samples that are judged."""
         return growth(self.judged())
 
     def settled(self):
@@ -224,8 +225,8 @@ TEXT = """## Churn for minutes
 
 Written by `bench/churn.py{words}` on {cores} cores.
 {threads} threads replace blocks of their own and of each other; each lives for 300,000 steps and is followed by
-another. "first" and "last" are the ends of the straight line through what was resident each second after the first
-minute (of a short run: the first third), "growth" is between them, ± what chance may add; "settled" is what was resident
+another. "first" and "last" are the ends of the straight line through what was resident each second after the first two
+minutes (of a short run: the first two thirds), "growth" is between them, ± what chance may add; "settled" is what was resident
 after the warm-up and at the end with the threads at rest and no block on its way. Flat: "settled" rises by at most 3% or
 1 MiB, and no more than that is proven of "growth", also in the second half of these samples alone. "ended" is what was resident two seconds after all threads had ended and all was freed. Arenas:
 with the threads alive, ended, trimmed; stranded: left after the trim beyond those of the program's own few blocks.

@@ -385,7 +385,7 @@ def test_instructions_keep_a_row_for_each_version(programs, tmp_path):
 
 
 def test_churn_is_judged_by_its_line():
-    result = churn.Result("cairn", 120, 60)
+    result = churn.Result("cairn", 120, 30)
     result.rest["warm"] = result.rest["settled"] = (50.0, 9, 3, 4, 1, 0)
     result.samples = [(second, 10.0 + second) for second in range(60)]  # the warm-up does not count
     result.samples += [(second, 100 + 0.01 * second + (second % 2) * 3) for second in range(60, 120)]
