@@ -11,7 +11,7 @@
 
 struct outbox outbox_none = {.to = (struct owner *)1};
 
-bool remote_find(struct owner *owner, const struct owner *to)
+OF_REQUESTS bool remote_find(struct owner *owner, const struct owner *to)
 {
     struct outbox *box = remote_box(owner, to);
     if (!to || box->to != to || owner->exact) {
