@@ -286,9 +286,11 @@ void owner_renew(struct owner *owner)
     owner->all = NULL;
     memset(&owner->sweep, 0, sizeof owner->sweep);
     memset(owner->idle, 0, sizeof owner->idle);
+    memset(owner->wanted, 0, sizeof owner->wanted);
     memset(owner->outbox, 0, sizeof owner->outbox);
     owner->recent = &outbox_none;
     owner->outbox_bytes = 0;
+    memset(&owner->common_box, 0, sizeof owner->common_box);
     for (unsigned i = 0; i < DIRECT_COUNT; i++) {
         owner->direct[i] = &pool_empty;
     }
@@ -399,6 +401,15 @@ void owner_return_empty(struct owner *owner)
     }
 }
 
+/* Makes an owner that may rest one with pools: its inbox opens before anybody can see a pool of its own. */
+static void set_owner(struct owner *owner, struct pool *pool)
+{
+    if (UNLIKELY(remote_is_closed(owner))) {
+        remote_open(owner);
+    }
+    atomic_store_explicit(&pool->owner, owner, memory_order_release);
+}
+
 /* Gives a pool taken from an arena its class. */
 static void set_class(struct owner *owner, struct pool *pool, unsigned class_index)
 {
@@ -417,7 +428,7 @@ static void set_class(struct owner *owner, struct pool *pool, unsigned class_ind
     atomic_store_explicit(&pool->requests, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->used, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->kind, POOL_CLASS, memory_order_relaxed);
-    atomic_store_explicit(&pool->owner, owner, memory_order_release);
+    set_owner(owner, pool);
 }
 
 /* A pool of the common owner with room, now ours and on no list; the heap's lock is held. */
@@ -430,7 +441,7 @@ static struct pool *adopt_of_class(struct owner *owner, unsigned class_index)
     }
     remove_pool(base, pool);
     settle(pool);
-    atomic_store_explicit(&pool->owner, owner, memory_order_release);
+    set_owner(owner, pool);
     return pool;
 }
 
@@ -442,7 +453,7 @@ bool owner_adopt(struct owner *owner, struct pool *pool)
     if (ours) {
         remove_pool(base, pool);
         settle(pool);
-        atomic_store_explicit(&pool->owner, owner, memory_order_release);
+        set_owner(owner, pool);
     }
     os_lock_give(&owner->heap->lock);
     if (ours) {
@@ -475,6 +486,9 @@ static struct pool *take_pool(struct owner *owner, unsigned class_index, bool ma
  * when memory is short, all that can be given back is, first. */
 static struct pool *find_pool(struct owner *owner, unsigned class_index)
 {
+    if (UNLIKELY(owner->common_box.first != NULL)) {
+        remote_send_common(owner); /* that may be what is looked for */
+    }
     struct pool *pool = take_pool(owner, class_index, false);
     if (!pool && (owner->idle[0] | owner->idle[1])) {
         owner_return_idle(owner);
@@ -512,6 +526,7 @@ static void tick_if_due(struct owner *owner)
 static void *alloc_class(struct owner *owner, unsigned class_index)
 {
     owner->since_tick = 0;
+    owner->wanted[class_index / 64] |= UINT64_C(1) << (class_index % 64);
     tick_if_due(owner);
     if (sweep_armed(owner)) {
         owner_sweep_tick(owner);

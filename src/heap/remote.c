@@ -9,6 +9,8 @@
 #include "heap/misuse.h"
 #include "heap/owner.h"
 
+enum { COMMON_BYTES = 8192 }; /* as an outbox counts: so much waits to be freed into pools of the common owner's */
+
 struct outbox outbox_none = {.to = (struct owner *)1};
 
 OF_REQUESTS bool remote_find(struct owner *owner, const struct owner *to)
@@ -88,6 +90,29 @@ void remote_seal(const struct outbox *box)
     }
 }
 
+void remote_route_gathered(struct block *chain, cairn_heap *locked)
+{
+    while (chain) {
+        struct block *block = chain;
+        chain = block->next;
+        remote_route_one(NULL, block, locked);
+    }
+}
+
+/* Emptied first, as in send_chain(). */
+void remote_send_common(struct owner *owner)
+{
+    struct block *chain = owner->common_box.first;
+    if (!chain) {
+        return;
+    }
+    owner->common_box = (struct gathered){0};
+    atomic_signal_fence(memory_order_seq_cst);
+    os_lock_take(&owner->heap->lock);
+    remote_route_gathered(chain, owner->heap);
+    os_lock_give(&owner->heap->lock);
+}
+
 /* The box is emptied first: should another thread fork in the middle, the child must not find the chain twice. */
 static void send_chain(struct owner *owner, struct outbox *box)
 {
@@ -101,13 +126,14 @@ static void send_chain(struct owner *owner, struct outbox *box)
         foreign_keep(owner, &chain);
     }
     if (chain.first && !post(chain.to, chain.first, chain.last, chain.bytes)) {
-        /* That owner is no longer live: some of its pools may be this one's now. */
+        /* That owner is no longer live, or rests: some of its pools may be this one's now. */
         remote_route(owner, chain.first, NULL);
     }
 }
 
 void remote_flush(struct owner *owner)
 {
+    remote_send_common(owner);
     if (!owner->outbox_bytes) {
         return;
     }
@@ -120,10 +146,33 @@ void remote_flush(struct owner *owner)
     owner_drain(owner); /* a thread that only frees would not look into its inbox otherwise */
 }
 
-/* Blocks of another heap, of the common owner, of a thread without an owner, and large ones do not wait in an outbox. */
+/* Blocks of another heap, of a thread without an owner, and large ones do not wait in an outbox. */
 static bool may_wait(const struct owner *owner, const struct owner *to, const struct pool *pool)
 {
-    return owner && !to->common && to->heap == owner->heap && pool->block_size < OUTBOX_BLOCK;
+    return owner && to->heap == owner->heap && pool->block_size < OUTBOX_BLOCK;
+}
+
+/* Gathers a block of the common owner's, unless it was the last one gathered; sends a few at a time. */
+static void gather_common(struct owner *owner, const struct pool *pool, struct block *block)
+{
+    struct gathered *box = &owner->common_box;
+    if (box->first == block) {
+        misuse_report(CAIRN_MISUSE_DOUBLE_FREE, "free", block, owner->heap);
+        return;
+    }
+    block->next = box->first;
+    atomic_signal_fence(memory_order_release); /* a fork in another thread must not see the chain without it */
+    box->first = block;
+    box->bytes += remote_weight(pool);
+    if (box->bytes >= COMMON_BYTES) {
+        remote_send_common(owner);
+    }
+}
+
+/* Has the owner asked for blocks of this class? */
+static bool asks_for(const struct owner *owner, unsigned class_index)
+{
+    return owner->wanted[class_index / 64] >> (class_index % 64) & 1;
 }
 
 /* An empty place in the outbox for blocks of `to`: what another owner has there is sent. */
@@ -143,13 +192,17 @@ void remote_free(struct owner *owner, struct pool *pool, struct block *block)
     if (adoptable && UNLIKELY(owner->foreign != NULL) && foreign_keep_one(owner, pool, block)) {
         return;
     }
-    if (adoptable && owner_adopt(owner, pool)) {
+    if (adoptable && asks_for(owner, pool->class_index) && owner_adopt(owner, pool)) {
         owner_free_own(owner, pool, block);
         counter_add(&owner->remote_frees, 1);
         return;
     }
-    if (!may_wait(owner, to, pool)) {
+    if (!may_wait(owner, to, pool) || (to->common && owner->exact)) {
         send(pool, block, NULL);
+        return;
+    }
+    if (to->common) {
+        gather_common(owner, pool, block);
         return;
     }
     struct outbox *box = remote_box(owner, to);

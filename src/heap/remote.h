@@ -14,13 +14,15 @@
  *
  * Blocks for an owner that is behind with its inbox may be kept by who frees them instead; see foreign.h.
  *
- * When an owner ends it closes its inbox (INBOX_CLOSED): whoever posts later sees that and routes each block anew. A
- * block may therefore reach an owner that no longer owns its pool: every receiver looks the pool's owner up again and
- * passes on what is not its own. A block in flight counts as in use, so its pool cannot go away.
+ * When an owner ends, or rests (thread.h), it closes its inbox (INBOX_CLOSED): whoever posts later sees that and routes
+ * each block anew. It has no pools then, and before it gets one it opens the inbox again: who finds an owner named by a
+ * pool finds its inbox open. A block may therefore reach an owner that no longer owns its pool: every receiver looks the
+ * pool's owner up again and passes on what is not its own. A block in flight counts as in use, so its pool cannot go away.
  *
- * A block of the common owner's: the freeing thread adopts the pool, so that the next ones are its own to free; a
- * thread without an owner frees directly, under the heap's lock. An outbox holds only blocks of its own heap, so that
- * destroying a heap leaves none behind. */
+ * A block of the common owner's: a freeing thread that has asked for blocks of the class adopts the pool, so that the next
+ * ones are its own to free. One that has not gathers 16 and frees them under the heap's lock: pools that it adopted would
+ * wait for it when others free the rest. A thread without an owner frees directly, under the heap's lock. An outbox
+ * holds only blocks of its own heap, so that destroying a heap leaves none behind. */
 
 #ifndef CAIRN_HEAP_REMOTE_H
 #define CAIRN_HEAP_REMOTE_H
@@ -125,8 +127,15 @@ struct block *chain_take(struct chain *chain);
 /* Sends all that the outbox holds. */
 void remote_flush(struct owner *owner);
 
+/* Sends what it holds for the common owner. */
+void remote_send_common(struct owner *owner);
+
 /* Opens and closes the inbox. Closing returns what was in it. */
 void remote_open(struct owner *owner);
+static inline bool remote_is_closed(const struct owner *owner)
+{
+    return atomic_load_explicit(&owner->inbox, memory_order_relaxed) == INBOX_CLOSED;
+}
 struct block *remote_close(struct owner *owner);
 
 /* Takes all that is in the inbox; NULL if nothing is, or it is closed. */
@@ -135,6 +144,9 @@ struct block *remote_take(struct owner *owner);
 /* Frees each block of a chain, NULL or its first letter, wherever its pool's owner is now. `self` (may be NULL) is the
  * caller's owner, whose blocks it frees directly; the lock of heap `locked` (may be NULL) is held. */
 void remote_route(struct owner *self, struct block *chain, cairn_heap *locked);
+
+/* The same for blocks that a thread gathered for the common owner, a chain through all of them. */
+void remote_route_gathered(struct block *chain, cairn_heap *locked);
 
 /* The same for one block. */
 void remote_route_one(struct owner *self, struct block *block, cairn_heap *locked);

@@ -154,8 +154,8 @@ static void owner_retire(struct owner *owner)
     heap->owner_count--;
 }
 
-/* The thread's part in one heap is over. The heap's lock is held after the flush, which takes locks of its own. */
-static void owner_end(struct owner *owner)
+/* Sends home what an owner holds of others and gives its pools to the common owner; its inbox is closed then. */
+static void owner_give_all(struct owner *owner)
 {
     cairn_heap *heap = owner->heap;
     remote_flush(owner);
@@ -164,10 +164,36 @@ static void owner_end(struct owner *owner)
     owner_return_idle(owner);
     os_lock_take(&heap->lock);
     owner_hand_over(owner);
-    struct block *late = remote_close(owner);
-    owner_retire(owner);
-    remote_route(NULL, late, heap);
+    remote_route(NULL, remote_close(owner), heap);
     os_lock_give(&heap->lock);
+}
+
+/* The thread's part in one heap is over. */
+static void owner_end(struct owner *owner)
+{
+    owner_give_all(owner);
+    os_lock_take(&owner->heap->lock);
+    owner_retire(owner);
+    os_lock_give(&owner->heap->lock);
+}
+
+void thread_rest(void)
+{
+    struct owner *owner = tls_owner;
+    int saved = errno;
+    if (owner != &owner_none) {
+        owner_give_all(owner);
+    }
+    errno = saved;
+}
+
+void thread_exchange(void)
+{
+    struct owner *owner = tls_owner;
+    int saved = errno;
+    remote_flush(owner); /* nothing of owner_none's, as below */
+    owner_drain(owner);
+    errno = saved;
 }
 
 struct owner *thread_owner_look_up(const cairn_heap *heap)
@@ -302,6 +328,7 @@ static void retire_gone(cairn_heap *heap)
         if (!gone(heap, owner)) {
             continue;
         }
+        remote_route_gathered(owner->common_box.first, heap);
         for (int i = 0; i < OUTBOX_SLOTS; i++) {
             if (owner->outbox[i].to) {
                 remote_seal(&owner->outbox[i]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Copyright (c) 2026 The Cairn authors */
 
-/* thread.h: which owner does this thread use? And what happens when threads end and processes fork.
+/* thread.h: which owner does this thread use? And what happens when threads end or rest and processes fork.
  *
  * A thread's owner of the default heap is one thread-local pointer, `tls_owner`; owners of other shared heaps are in
  * a small thread-local table by heap id. A thread that ends hands its pools to each heap's common owner. Requests it
@@ -51,6 +51,15 @@ static inline struct owner *thread_owner_if_any(const cairn_heap *heap)
 
 /* A request in a shared heap by a thread that may have no owner. */
 void *thread_alloc(cairn_heap *heap, size_t size);
+
+/* The calling thread is about to wait for long and is not within a request or free: it rests. What it has of the default
+ * heap goes to the common owner, as at a thread's end, so that others' frees of its blocks do not wait for it. It goes on
+ * by itself with its next request. errno is preserved. */
+void thread_rest(void);
+
+/* Sends what the calling thread freed of others' blocks in the default heap, and frees what others sent to it. It is not
+ * within a request or free. errno is preserved. */
+void thread_exchange(void);
 
 /* Registers thread exit and fork handlers; once per process, by heap.c. */
 void thread_start(void);

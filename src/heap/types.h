@@ -163,10 +163,15 @@ struct owner {
     struct pool *all;                         /* all its pools */
     struct sweep sweep;
     uint64_t idle[2];    /* classes whose first used pool may be empty */
+    uint64_t wanted[2];  /* classes of which it had to look for a block */
     unsigned since_tick; /* used-up pools passed over since the clock was looked at */
     struct outbox outbox[OUTBOX_SLOTS];
     struct outbox *recent; /* the chain that a block joined last and may join without further thought, or outbox_none */
     size_t outbox_bytes;
+    struct gathered {
+        struct block *first;
+        size_t bytes;
+    } common_box;                /* blocks of the common owner's, see remote.h; not among outbox_bytes */
     struct pool *foreign;        /* blocks of other owners kept for its own requests, see foreign.h; NULL: none yet */
     unsigned foreign_pause;      /* chains to let go home before it keeps blocks again: it frees and asks for none */
     unsigned foreign_next_pause; /* after a chain of which nothing was kept; twice as many each time */

@@ -22,6 +22,10 @@
  * thread that is cancelled just in between runs its cleanup handlers with its signals held back. A kernel or a filter
  * that refuses those calls gets the plain one, undivided.
  *
+ * A thread that waits in pthread_join() for another's end rests meanwhile (heap/thread.h): what others free of its
+ * blocks would lie in its inbox otherwise. The calls above may be made in a handler that interrupted a request, in the
+ * middle of which nothing of the thread's may be given away; pthread_join() may not.
+ *
  * Sleeps on a clock that may be set or that also runs while the machine is suspended are not split, nor are those on
  * processor time: only the kernel can measure them. */
 
@@ -52,6 +56,7 @@ static struct {
     __typeof__(&select) select;
     __typeof__(&nanosleep) nanosleep;
     __typeof__(&clock_nanosleep) clock_nanosleep;
+    __typeof__(&pthread_join) pthread_join;
 } real;
 
 static __attribute__((constructor)) void find_real(void)
@@ -62,6 +67,7 @@ static __attribute__((constructor)) void find_real(void)
     real.select = (__typeof__(&select))dlsym(RTLD_NEXT, "select");
     real.nanosleep = (__typeof__(&nanosleep))dlsym(RTLD_NEXT, "nanosleep");
     real.clock_nanosleep = (__typeof__(&clock_nanosleep))dlsym(RTLD_NEXT, "clock_nanosleep");
+    real.pthread_join = (__typeof__(&pthread_join))dlsym(RTLD_NEXT, "pthread_join");
 }
 
 #define REAL(function) (LIKELY(real.function != NULL) ? real.function : (find_real(), real.function))
@@ -490,4 +496,24 @@ CAIRN_API unsigned sleep(unsigned seconds)
         return 0;
     }
     return (unsigned)left.tv_sec + (left.tv_nsec >= NANO / 2);
+}
+
+/* ---- waiting for a thread ---- */
+
+/* Most waits are short, and then giving all away and asking for it anew would be the longer part of them. */
+CAIRN_API int pthread_join(pthread_t thread, void **result)
+{
+    enum { SHORT_NS = 20000000 };
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += SHORT_NS;
+    until.tv_sec += until.tv_nsec / NANO;
+    until.tv_nsec %= NANO;
+    int error = pthread_timedjoin_np(thread, result, &until);
+    if (error != ETIMEDOUT) {
+        thread_exchange(); /* with the thread that has ended */
+        return error;
+    }
+    thread_rest();
+    return REAL(pthread_join)(thread, result);
 }

@@ -693,20 +693,65 @@ static void a_thread_that_only_frees_gets_its_own_blocks_back(void **state)
     pthread_t of_few;
     pthread_t of_many;
     cairn_heap *heap = heap_of_preset("default", false);
-    void *own = cairn_alloc(heap, 2000);
+    void *own = cairn_alloc(heap, FEW_SIZE); /* who asks for blocks of a class adopts its pools */
     start_handing(&few, &of_few, heap, FEW_SIZE, 2);
     start_handing(&many, &of_many, heap, MANY_SIZE, MANY);
     cairn_free(heap, few.blocks[0]); /* into the outbox */
     sem_post(&few.may_end);
     join_thread(of_few);
     cairn_free(heap, few.blocks[1]); /* adopts the pool */
-    assert_int_equal(live_of(heap, FEW_SIZE), 1);
+    assert_int_equal(live_of(heap, FEW_SIZE), 1 + 1);
     for (size_t i = 0; i < MANY; i++) {
         cairn_free(heap, many.blocks[i]); /* more than an outbox holds */
     }
-    assert_int_equal(live_of(heap, FEW_SIZE), 0);
+    assert_int_equal(live_of(heap, FEW_SIZE), 1);
     sem_post(&many.may_end);
     join_thread(of_many);
+    cairn_free(heap, own);
+    heap_is_sound(heap);
+    cairn_heap_destroy(heap);
+}
+
+/* ---- a thread that frees what ended ones left, and asks for none of it ---- */
+
+static void *fill_and_end(void *argument)
+{
+    struct handed *handed = argument;
+    for (size_t i = 0; i < handed->count; i++) {
+        handed->blocks[i] = cairn_alloc(handed->heap, handed->size);
+        require(handed->blocks[i] != NULL);
+    }
+    return NULL;
+}
+
+static void *free_odd(void *argument)
+{
+    struct handed *handed = argument;
+    for (size_t i = 1; i < handed->count; i += 2) {
+        cairn_free(handed->heap, handed->blocks[i]);
+    }
+    return NULL;
+}
+
+/* If it adopted the pools, what others free there would wait in its inbox. */
+static void pools_of_ended_threads_do_not_wait_for_who_only_frees(void **state)
+{
+    (void)state;
+    only_with_pools();
+    enum { HELD_BACK = 32 }; /* more than waits to be freed together */
+    static struct handed left;
+    cairn_heap *heap = heap_of_preset("default", false);
+    void *own = cairn_alloc(heap, 2000); /* another class */
+    left = (struct handed){.heap = heap, .size = MANY_SIZE, .count = MANY};
+    run_in_thread(fill_and_end, &left);
+    for (size_t i = 0; i < MANY; i += 2) {
+        cairn_free(heap, left.blocks[i]);
+    }
+    assert_true(live_of(heap, MANY_SIZE) <= MANY / 2 + HELD_BACK);
+    run_in_thread(free_odd, &left);
+    assert_true(live_of(heap, MANY_SIZE) <= HELD_BACK);
+    cairn_trim(heap);
+    assert_int_equal(live_of(heap, MANY_SIZE), 0);
     cairn_free(heap, own);
     heap_is_sound(heap);
     cairn_heap_destroy(heap);
@@ -775,6 +820,7 @@ int main(void)
     os_fake_install();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_thread_that_only_frees_gets_its_own_blocks_back),
+        cmocka_unit_test(pools_of_ended_threads_do_not_wait_for_who_only_frees),
         cmocka_unit_test(blocks_freed_for_a_sleeping_thread_serve_who_frees_them),
         cmocka_unit_test(blocks_outlive_the_thread_that_asked_for_them),
         cmocka_unit_test(blocks_may_be_freed_by_a_thread_that_never_asked),
