@@ -150,18 +150,14 @@ void foreign_send(struct owner *owner, struct owner *self, cairn_heap *locked)
 {
     for (unsigned c = 0; owner->foreign && c < records(owner->heap); c++) {
         struct pool *record = &owner->foreign[c];
-        struct block *next = record->free;
+        struct block *chain = record->free;
         counter_add(&owner->requests[c], pool_requests(record));
         counter_add(&owner->remote_frees, pool_requests(record));
         atomic_store_explicit(&record->requests, 0, memory_order_relaxed);
         record->free = NULL;
         atomic_store_explicit(&record->used, 0, memory_order_relaxed);
         atomic_signal_fence(memory_order_seq_cst);
-        while (next) {
-            struct block *block = next;
-            next = block->next;
-            remote_route_one(self, block, locked);
-        }
+        remote_route_linked(self, chain, locked);
     }
 }
 

@@ -90,15 +90,6 @@ void remote_seal(const struct outbox *box)
     }
 }
 
-void remote_route_gathered(struct block *chain, cairn_heap *locked)
-{
-    while (chain) {
-        struct block *block = chain;
-        chain = block->next;
-        remote_route_one(NULL, block, locked);
-    }
-}
-
 /* Emptied first, as in send_chain(). */
 void remote_send_common(struct owner *owner)
 {
@@ -109,7 +100,7 @@ void remote_send_common(struct owner *owner)
     owner->common_box = (struct gathered){0};
     atomic_signal_fence(memory_order_seq_cst);
     os_lock_take(&owner->heap->lock);
-    remote_route_gathered(chain, owner->heap);
+    remote_route_linked(NULL, chain, owner->heap);
     os_lock_give(&owner->heap->lock);
 }
 
@@ -300,9 +291,13 @@ void remote_route(struct owner *self, struct block *letter, cairn_heap *locked)
     }
 }
 
-void remote_route_one(struct owner *self, struct block *block, cairn_heap *locked)
+void remote_route_linked(struct owner *self, struct block *chain, cairn_heap *locked)
 {
-    if (route(self, block, locked)) {
-        counter_add(&self->remote_frees, 1);
+    while (chain) {
+        struct block *block = chain;
+        chain = block->next;
+        if (route(self, block, locked)) {
+            counter_add(&self->remote_frees, 1);
+        }
     }
 }

@@ -145,10 +145,7 @@ struct block *remote_take(struct owner *owner);
  * caller's owner, whose blocks it frees directly; the lock of heap `locked` (may be NULL) is held. */
 void remote_route(struct owner *self, struct block *chain, cairn_heap *locked);
 
-/* The same for blocks that a thread gathered for the common owner, a chain through all of them. */
-void remote_route_gathered(struct block *chain, cairn_heap *locked);
-
-/* The same for one block. */
-void remote_route_one(struct owner *self, struct block *block, cairn_heap *locked);
+/* The same for a chain through all of its blocks: of those a thread kept, or gathered for the common owner. */
+void remote_route_linked(struct owner *self, struct block *chain, cairn_heap *locked);
 
 #endif

@@ -328,7 +328,7 @@ static void retire_gone(cairn_heap *heap)
         if (!gone(heap, owner)) {
             continue;
         }
-        remote_route_gathered(owner->common_box.first, heap);
+        remote_route_linked(NULL, owner->common_box.first, heap);
         for (int i = 0; i < OUTBOX_SLOTS; i++) {
             if (owner->outbox[i].to) {
                 remote_seal(&owner->outbox[i]);

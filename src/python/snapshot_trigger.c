@@ -281,7 +281,7 @@ void trigger_undone(void)
 
 void trigger_missed(void)
 {
-    trigger.misses++;
+    trigger.misses += trigger.misses < MISSES; /* more may come where snapshots are forced */
     trigger_undone();
 }
 

@@ -31,8 +31,7 @@ enum {
     LEAST_WAIT_NS = 50000, /* a shorter one is left out */
     WAIT_NS = 1500000,
     LONG_WAIT_NS = 2000000,
-    LAST_DOUBLED =
-        4, /* beyond the limit of floating garbage it is doubled so often at most, the farther behind that is */
+    LAST_DOUBLED = 4, /* so often at most, by how far the limit of floating garbage is passed */
 };
 
 struct window window;
