@@ -154,7 +154,7 @@ typedef struct cairn_heap_options {
 } cairn_heap_options;
 
 #define CAIRN_PURGE_DELAY_DEFAULT_MS 50u
-#define CAIRN_KEEP_PERCENT_DEFAULT 25u
+#define CAIRN_KEEP_PERCENT_DEFAULT 35u
 #define CAIRN_KEEP_FREE_ARENAS_DEFAULT 1u
 #define CAIRN_HEAP_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \

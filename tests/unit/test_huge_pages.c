@@ -21,6 +21,7 @@ static cairn_heap *heap_with(cairn_huge huge)
     geometry.first_block = 0;
     options.single = true;
     options.huge = huge;
+    options.keep_percent = 25;
     cairn_heap *heap = heap_with_pools(&options);
     assert_non_null(heap);
     os_fake_reset();
