@@ -573,7 +573,7 @@ void arena_return(struct pool *pool)
     struct arena *arena = pool_arena(pool);
     cairn_heap *heap = arena->heap;
     uint64_t bit = slot_bit(pool->slot);
-    atomic_store_explicit(&pool->fast, NULL, memory_order_relaxed);
+    atomic_store_explicit(&pool->fast, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->owner, NULL, memory_order_relaxed);
     atomic_store_explicit(&pool->kind, POOL_SLOT, memory_order_relaxed);
     arena_tick(heap); /* what came back earlier; not yet what comes back now */

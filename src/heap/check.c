@@ -34,8 +34,8 @@ const char *pool_check_quick(const struct pool *pool)
     if ((pool->free == NULL) != (used + purged == carved)) {
         return "the free list and the count of used blocks disagree";
     }
-    const struct owner *fast = atomic_load_explicit(&pool->fast, memory_order_relaxed);
-    if (fast && (fast != pool_owner(pool) || pool->state != STATE_USED)) {
+    uintptr_t fast = atomic_load_explicit(&pool->fast, memory_order_relaxed);
+    if (fast && (fast != pool_owner(pool)->mark || pool->state != STATE_USED)) {
         return "a pool's fast field names an owner that may not free there directly";
     }
     return NULL;

@@ -52,7 +52,7 @@ static inline void front_free(void *block)
         front_free_far(block);
         return;
     }
-    enum owner_freed freed = owner_free_ready(tls_owner, block, pool);
+    enum owner_freed freed = owner_free_ready(mark_of_thread(), block, pool);
     if (UNLIKELY(freed == OWNER_FREED_LAST)) {
         front_pool_emptied(block, pool);
     } else if (UNLIKELY(freed == OWNER_NOT_FREED)) {
@@ -79,7 +79,7 @@ static inline void *front_single_alloc(struct owner *owner, size_t size)
 
 static inline void front_single_free(struct owner *owner, void *block)
 {
-    owner_free(owner, block);
+    owner_free_single(owner, block);
 }
 
 /* cairn_realloc() on the owner's heap. */

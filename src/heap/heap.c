@@ -69,9 +69,12 @@ cairn_heap *registry_find(uint64_t id)
 
 static void note_idle_ms(const cairn_heap *heap);
 
+enum { MARK_SHIFT = 48, MARKS = 65535 }; /* above the bits of cpu_thread(); 0 is the default heap's */
+
 static void registry_add(cairn_heap *heap)
 {
     heap->id = ++last_id;
+    heap->mark = heap->is_default ? 0 : (uintptr_t)(1 + heap->id % MARKS) << MARK_SHIFT;
     note_idle_ms(heap);
     heap->prev = last;
     heap->next = NULL;
@@ -134,6 +137,8 @@ static void heap_init(cairn_heap *heap, const cairn_heap_options *options, const
     os_lock_init(&heap->lock);
     owner_init(&heap->base, heap);
     heap->base.common = !heap->single;
+    heap->single_end = heap->single ? DIRECT_MAX + 1 : 0;
+    thread_start_heap(heap);
     large_init(heap);
 }
 

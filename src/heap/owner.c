@@ -49,7 +49,7 @@ struct pool pool_empty;
 #define EMPTY64 EMPTY8, EMPTY8, EMPTY8, EMPTY8, EMPTY8, EMPTY8, EMPTY8, EMPTY8
 _Static_assert(DIRECT_COUNT == 129, "owner_none fills the whole direct table");
 
-struct owner owner_none = {.direct = {EMPTY64, EMPTY64, EMPTY}, .recent = &outbox_none};
+struct owner owner_none = {.direct = {EMPTY64, EMPTY64, EMPTY}, .mark = 1, .recent = &outbox_none};
 
 /* ---- locks ---- */
 
@@ -111,7 +111,7 @@ static void publish(struct owner *owner, const struct pool *pool)
 static void set_fast(struct owner *owner, struct pool *pool, bool fast)
 {
     fast = fast && !owner->exact && !owner->common;
-    atomic_store_explicit(&pool->fast, fast ? owner : NULL, memory_order_relaxed);
+    atomic_store_explicit(&pool->fast, fast ? owner->mark : 0, memory_order_relaxed);
 }
 
 static void used_add(struct owner *owner, struct pool *pool, bool front)
@@ -300,6 +300,7 @@ void owner_renew(struct owner *owner)
 void owner_init(struct owner *owner, cairn_heap *heap)
 {
     owner->heap = heap;
+    owner->mark = mark_of_single(owner);
     owner->exact = heap->exact;
     owner->reuse_at_once = heap->geometry.reuse_at_once;
     owner_renew(owner);
@@ -587,7 +588,7 @@ static inline void pass_on(struct owner *owner, struct pool *spent, struct pool 
     struct pool *full = owner->reuse_at_once ? spent : spent->next;
     for (; full != next; full = full->next) {
         full->state = STATE_FULL;
-        atomic_store_explicit(&full->fast, NULL, memory_order_relaxed);
+        atomic_store_explicit(&full->fast, 0, memory_order_relaxed);
     }
     if (!owner->reuse_at_once) {
         spent->prev = list->tail;
@@ -840,7 +841,7 @@ static inline void refill(struct owner *owner, struct pool *pool)
         show(owner, pool, pool);
     }
     pool->state = STATE_USED;
-    atomic_store_explicit(&pool->fast, owner, memory_order_relaxed);
+    atomic_store_explicit(&pool->fast, owner->mark, memory_order_relaxed);
     sweep_arm(owner, true);
 }
 
@@ -934,7 +935,7 @@ void owner_free_far(struct owner *owner, void *address)
 void owner_give_to_base(struct pool *pool)
 {
     struct owner *base = &pool_arena(pool)->heap->base;
-    atomic_store_explicit(&pool->fast, NULL, memory_order_relaxed);
+    atomic_store_explicit(&pool->fast, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->owner, base, memory_order_release);
     add_pool(base, pool, false);
 }

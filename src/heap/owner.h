@@ -3,9 +3,9 @@
 
 /* owner.h: requests and frees by the one who owns pools: the hot paths, and their slow twins in owner.c.
  *
- * Hot: a request up to DIRECT_MAX pops the newest free block of the pool in the direct table; a free whose pool's
- * `fast` field names this owner pushes the block. Everything else (no free block, another owner's pool, a full pool,
- * runs, huge blocks, exact heaps, misuse, NULL) fails one of the hot path's tests and goes to the slow twin.
+ * Hot: a request up to DIRECT_MAX pops the newest free block of the pool in the direct table; a free whose pool has
+ * this owner's mark in its `fast` field pushes the block. Everything else (no free block, another owner's pool, a full
+ * pool, runs, huge blocks, exact heaps, misuse, NULL) fails one of the hot path's tests and goes to the slow twin.
  *
  * An owner is used by its thread only; see types.h for the two exceptions, under locks. */
 
@@ -71,17 +71,28 @@ static inline void *owner_alloc(struct owner *owner, size_t size)
     return owner_alloc_slow(owner, size);
 }
 
-/* May the owner free into the pool without further thought? Hot path. */
-static inline bool owner_may_free_fast(const struct owner *owner, const struct pool *pool)
+/* The mark of an owner of a single heap, and that of the thread's owner of the default heap. Hot path. */
+static inline uintptr_t mark_of_single(const struct owner *owner)
 {
-    return atomic_load_explicit(&pool->fast, memory_order_relaxed) == owner;
+    return (uintptr_t)owner;
+}
+
+static inline uintptr_t mark_of_thread(void)
+{
+    return cpu_thread();
+}
+
+/* May the owner of this mark free into the pool without further thought? Hot path. */
+static inline bool pool_may_free_fast(const struct pool *pool, uintptr_t mark)
+{
+    return cpu_holds(&pool->fast, mark);
 }
 
 /* What became of a block: freed; freed and perhaps the last in use of its pool, so that owner_pool_emptied() follows;
  * not freed, a slow twin is to look at it. */
 enum owner_freed { OWNER_FREED, OWNER_FREED_LAST, OWNER_NOT_FREED };
 
-/* Frees a block of a pool whose `fast` owner is the caller's. Hot path. */
+/* Frees a block of a pool that holds the mark of the caller's owner. Hot path. */
 static inline enum owner_freed owner_push(void *address, struct pool *pool)
 {
     struct block *block = address;
@@ -95,16 +106,15 @@ static inline enum owner_freed owner_push(void *address, struct pool *pool)
     return UNLIKELY(cpu_decrement32(&pool->used)) ? OWNER_FREED_LAST : OWNER_FREED;
 }
 
-/* Frees a block of a pool that is ready for it. Hot path. */
-static inline enum owner_freed owner_free_ready(const struct owner *owner, void *address, struct pool *pool)
+/* Frees a block of a pool that is ready for the owner of this mark. Hot path. */
+static inline enum owner_freed owner_free_ready(uintptr_t mark, void *address, struct pool *pool)
 {
-    return LIKELY(owner_may_free_fast(owner, pool)) ? owner_push(address, pool) : OWNER_NOT_FREED;
+    return LIKELY(pool_may_free_fast(pool, mark)) ? owner_push(address, pool) : OWNER_NOT_FREED;
 }
 
-/* The same as owner_free() for a block whose pool is known. Hot path. */
-static inline void owner_free_in(struct owner *owner, struct pool *pool, void *address)
+static inline void owner_free_marked(struct owner *owner, uintptr_t mark, struct pool *pool, void *address)
 {
-    enum owner_freed freed = owner_free_ready(owner, address, pool);
+    enum owner_freed freed = owner_free_ready(mark, address, pool);
     if (UNLIKELY(freed == OWNER_FREED_LAST)) {
         owner_pool_emptied(owner, address, pool);
     } else if (UNLIKELY(freed == OWNER_NOT_FREED)) {
@@ -112,15 +122,27 @@ static inline void owner_free_in(struct owner *owner, struct pool *pool, void *a
     }
 }
 
-/* Hot path. */
-static inline void owner_free(struct owner *owner, void *address)
+/* Frees a block whose pool is known. */
+static inline void owner_free_in(struct owner *owner, struct pool *pool, void *address)
+{
+    owner_free_marked(owner, owner->mark, pool, address);
+}
+
+/* The same for an owner of a single heap. Hot path. */
+static inline void owner_free_single_in(struct owner *owner, struct pool *pool, void *address)
+{
+    owner_free_marked(owner, mark_of_single(owner), pool, address);
+}
+
+/* Frees a block by an owner of a single heap. Hot path. */
+static inline void owner_free_single(struct owner *owner, void *address)
 {
     struct pool *pool = pagemap_get_near(address);
     if (UNLIKELY(!pool)) {
         owner_free_far(owner, address);
         return;
     }
-    owner_free_in(owner, pool, address);
+    owner_free_single_in(owner, pool, address);
 }
 
 /* Adds to a counter that one thread at a time writes and any may read. */

@@ -8,20 +8,21 @@
 
 #define LEAF_BYTES (MAP_LEAF_COUNT * sizeof(map_entry))
 
+#define NEAR_BYTES (MAP_NEAR_END * sizeof(map_entry))
+
 _Static_assert(sizeof(map_entry) == sizeof(void *), "an entry is one pointer");
+_Static_assert(sizeof(struct pool) <= MAP_NO_ENTRIES * sizeof(map_entry), "room for the record of no pool");
 
 #define NO_PAGE ((uintptr_t)1 << 63)
 
 LARGE_DATA _Atomic(uintptr_t) pagemap_root[MAP_ROOT_COUNT];
-_Atomic(map_entry *) pagemap_near;
-_Atomic(uintptr_t) pagemap_near_first = NO_PAGE;
-static map_entry no_table; /* as pagemap_near: there is and will be none */
+struct near_pages pagemap_near = {.first = NO_PAGE};
+static map_entry no_table; /* as the near pages': there is and will be none */
 static atomic_size_t map_bytes;
 
-/* A committed table of `leaves` leaves, NULL if the system refuses. */
-static map_entry *table_new(size_t leaves)
+/* A committed table, NULL if the system refuses. */
+static map_entry *table_new(size_t size)
 {
-    size_t size = leaves * LEAF_BYTES;
     void *table = os->reserve(size, os_page_size());
     if (table && !os->commit(table, size)) {
         os->release(table, size);
@@ -30,24 +31,24 @@ static map_entry *table_new(size_t leaves)
     return table;
 }
 
-/* The near pages' entries; &no_table if there are none. */
+/* The near pages' table; &no_table if there is none. */
 static map_entry *near_table(void)
 {
-    map_entry *before = atomic_load_explicit(&pagemap_near, memory_order_acquire);
+    map_entry *before = atomic_load_explicit(&pagemap_near.table, memory_order_acquire);
     if (before) {
         return before;
     }
-    map_entry *table = os_address_space_is_limited() ? NULL : table_new(MAP_NEAR_LEAVES);
+    map_entry *table = os_address_space_is_limited() ? NULL : table_new(NEAR_BYTES);
     map_entry *made = table ? table : &no_table;
-    if (!atomic_compare_exchange_strong_explicit(&pagemap_near, &before, made, memory_order_acq_rel,
+    if (!atomic_compare_exchange_strong_explicit(&pagemap_near.table, &before, made, memory_order_acq_rel,
                                                  memory_order_acquire)) {
         if (table) {
-            os->release(table, MAP_NEAR_LEAVES * LEAF_BYTES);
+            os->release(table, NEAR_BYTES);
         }
         return before;
     }
     if (table) {
-        atomic_fetch_add_explicit(&map_bytes, MAP_NEAR_LEAVES * LEAF_BYTES, memory_order_relaxed);
+        atomic_fetch_add_explicit(&map_bytes, NEAR_BYTES, memory_order_relaxed);
     }
     return made;
 }
@@ -60,13 +61,13 @@ static bool is_near(size_t leaf)
     if (near_table() == &no_table) {
         return false;
     }
-    uintptr_t first = (leaf > BELOW ? leaf - BELOW : 0) * (uintptr_t)MAP_LEAF_COUNT;
+    uintptr_t first = (leaf > BELOW ? leaf - BELOW : 0) * (uintptr_t)MAP_LEAF_COUNT - MAP_NO_ENTRIES;
     uintptr_t expected = NO_PAGE;
-    if (!atomic_compare_exchange_strong_explicit(&pagemap_near_first, &expected, first, memory_order_acq_rel,
+    if (!atomic_compare_exchange_strong_explicit(&pagemap_near.first, &expected, first, memory_order_acq_rel,
                                                  memory_order_acquire)) {
         first = expected;
     }
-    return leaf * (uintptr_t)MAP_LEAF_COUNT - first < MAP_NEAR_COUNT;
+    return leaf * (uintptr_t)MAP_LEAF_COUNT - first - MAP_NO_ENTRIES < MAP_NEAR_COUNT;
 }
 
 static bool prepare_leaf(size_t index)
@@ -74,7 +75,7 @@ static bool prepare_leaf(size_t index)
     if (is_near(index) || atomic_load_explicit(&pagemap_root[index], memory_order_acquire)) {
         return true;
     }
-    map_entry *leaf = table_new(1);
+    map_entry *leaf = table_new(LEAF_BYTES);
     uintptr_t biased = (uintptr_t)leaf - index * LEAF_BYTES;
     if (!leaf || !biased) {
         if (leaf) {
@@ -107,12 +108,22 @@ bool pagemap_prepare(const void *address, size_t size)
     return true;
 }
 
-/* The first page's entry, of a prepared gigabyte. */
-static map_entry *entries_of(size_t leaf)
+/* Points entries of one prepared gigabyte to `pool`, those of the pages from one to before another. */
+static void set_in_leaf(uintptr_t page, uintptr_t end, struct pool *pool)
 {
-    uintptr_t page = leaf * (uintptr_t)MAP_LEAF_COUNT;
-    return is_near(leaf) ? near_table() + (page - atomic_load_explicit(&pagemap_near_first, memory_order_relaxed))
-                         : pagemap_entry(atomic_load_explicit(&pagemap_root[leaf], memory_order_relaxed), page);
+    size_t leaf = page / MAP_LEAF_COUNT;
+    uintptr_t record = (uintptr_t)pool;
+    map_entry *first;
+    if (is_near(leaf)) {
+        map_entry *table = near_table();
+        first = table + (page - atomic_load_explicit(&pagemap_near.first, memory_order_relaxed));
+        record -= pool ? (uintptr_t)table : 0;
+    } else {
+        first = pagemap_entry(atomic_load_explicit(&pagemap_root[leaf], memory_order_relaxed), page);
+    }
+    for (map_entry *entry = first; entry < first + (end - page); entry++) {
+        atomic_store_explicit(entry, record, memory_order_release);
+    }
 }
 
 void pagemap_set(const void *address, size_t size, struct pool *pool)
@@ -120,11 +131,10 @@ void pagemap_set(const void *address, size_t size, struct pool *pool)
     uintptr_t page = (uintptr_t)address >> MAP_PAGE_SHIFT;
     uintptr_t end = ((uintptr_t)address + size + (1u << MAP_PAGE_SHIFT) - 1) >> MAP_PAGE_SHIFT;
     while (page < end) {
-        map_entry *entries = entries_of(page / MAP_LEAF_COUNT);
         uintptr_t leaf_end = (page | (MAP_LEAF_COUNT - 1)) + 1;
-        for (uintptr_t stop = end < leaf_end ? end : leaf_end; page < stop; page++) {
-            atomic_store_explicit(&entries[page % MAP_LEAF_COUNT], pool, memory_order_release);
-        }
+        uintptr_t stop = end < leaf_end ? end : leaf_end;
+        set_in_leaf(page, stop, pool);
+        page = stop;
     }
 }
 

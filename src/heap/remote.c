@@ -251,7 +251,7 @@ static __attribute__((noinline)) bool route_slowly(struct owner *self, struct po
 static inline bool route(struct owner *self, struct block *block, cairn_heap *locked)
 {
     struct pool *pool = pagemap_get(block);
-    if (UNLIKELY(!self) || UNLIKELY(!owner_may_free_fast(self, pool))) {
+    if (UNLIKELY(!self) || UNLIKELY(!pool_may_free_fast(pool, self->mark))) {
         return route_slowly(self, pool, block, locked);
     }
     owner_free_in(self, pool, block);

@@ -20,26 +20,26 @@ static struct owner *owner_of_thread(cairn_heap *heap)
     if (heap->single) {
         return &heap->base;
     }
-    if (heap->is_default) {
-        return tls_owner;
-    }
     struct owner *owner = thread_owner_if_any(heap);
     return owner ? owner : &owner_none;
 }
 
-/* In the default heap, or not in the one that the thread used last. */
+/* What a shared heap's thread has no ready block for, and large requests of a single one. */
 static __attribute__((noinline)) void *alloc_elsewhere(cairn_heap *heap, size_t size)
 {
-    struct owner *owner = heap->is_default ? tls_owner : thread_owner_if_any(heap);
-    return LIKELY(owner != NULL) ? owner_alloc(owner, size) : thread_alloc(heap, size);
+    struct owner *owner = heap->single ? &heap->base : thread_owner_if_any(heap);
+    return LIKELY(owner != NULL) ? owner_alloc_slow(owner, size) : thread_alloc(heap, size);
 }
 
+/* One comparison tells both that the heap is single and that its table has a place for the size. */
 void *cairn_alloc(cairn_heap *heap, size_t size)
 {
-    if (heap->single) {
-        return owner_alloc(&heap->base, size);
+    if (size < heap->single_end) {
+        void *block = owner_alloc_ready(&heap->base, size);
+        return LIKELY(block != NULL) ? block : owner_alloc_slow(&heap->base, size);
     }
-    return LIKELY(tls_recent.heap_id == heap->id) ? owner_alloc(tls_recent.owner, size) : alloc_elsewhere(heap, size);
+    void *block = LIKELY(size <= DIRECT_MAX) ? owner_alloc_ready(thread_owner_by_number(heap), size) : NULL;
+    return LIKELY(block != NULL) ? block : alloc_elsewhere(heap, size);
 }
 
 void *cairn_calloc(cairn_heap *heap, size_t count, size_t size)
@@ -162,10 +162,10 @@ static inline bool is_carved_block(const struct pool *pool, const void *block)
     return !pool_purged(pool) && offset < pool_carved(pool) * pool->block_size && offset % pool->block_size == 0;
 }
 
-/* Is it a block in use in a ready pool of this owner, as pool_to_resize() would find? Nearly hot. */
-static inline bool is_live_here(const struct owner *owner, const struct pool *pool, const void *block)
+/* Is it a block in use in a ready pool of the owner of this mark, as pool_to_resize() would find? Nearly hot. */
+static inline bool is_live_here(uintptr_t mark, const struct pool *pool, const void *block)
 {
-    return owner_may_free_fast(owner, pool) && (const void *)pool->free != block && pool_used(pool) != 0 &&
+    return pool_may_free_fast(pool, mark) && (const void *)pool->free != block && pool_used(pool) != 0 &&
            is_carved_block(pool, block);
 }
 
@@ -208,11 +208,6 @@ static void *resize_in_place(struct pool *pool, void *block, size_t size)
     return block;
 }
 
-static void free_to(cairn_heap *heap, void *block)
-{
-    owner_free(owner_of_thread(heap), block);
-}
-
 /* Resizes a live block; if it moves, the new one is of `heap`. */
 static void *resize(cairn_heap *heap, struct pool *pool, void *block, size_t size)
 {
@@ -225,7 +220,7 @@ static void *resize(cairn_heap *heap, struct pool *pool, void *block, size_t siz
     resized = cairn_alloc(heap, size);
     if (resized) {
         memcpy(resized, block, have < size ? have : size);
-        free_to(heap, block);
+        owner_free_in(owner_of_thread(heap), pool, block);
     } else if (size <= have) {
         /* No memory for a smaller block: the old one will do, and nothing has failed. */
         atomic_fetch_sub_explicit(&heap->requests_failed, 1, memory_order_relaxed);
@@ -254,40 +249,50 @@ static __attribute__((noinline)) void free_slowly(cairn_heap *heap, void *block)
     errno = saved;
 }
 
-/* All frees but those of ready blocks of a single heap or of the one that the thread used last. `pool` is NULL if the
- * block's page is not near. */
+/* A block of a pool that is not ready for the thread's owner. */
 static __attribute__((noinline)) void free_elsewhere(cairn_heap *heap, void *block, struct pool *pool)
 {
-    pool = pool ? pool : pagemap_get_far(block);
-    struct owner *owner = owner_of_thread(heap);
-    enum owner_freed freed = pool ? owner_free_ready(owner, block, pool) : OWNER_NOT_FREED;
-    if (UNLIKELY(freed == OWNER_FREED_LAST)) {
-        owner_pool_emptied(owner, block, pool);
-    } else if (UNLIKELY(freed == OWNER_NOT_FREED) && !(pool && owner_free_quick(owner, block, pool))) {
+    if (UNLIKELY(!owner_free_quick(owner_of_thread(heap), block, pool))) {
         free_slowly(heap, block);
     }
 }
 
-/* Is this, the `fast` owner of a pool or NULL, the thread's owner in the heap? The common owner of a shared heap frees
- * nothing without further thought: if it is the base owner, the heap is a single one. */
-static inline bool is_at_hand(const cairn_heap *heap, const struct owner *fast)
+/* Has the pool the mark of the thread's owner in the heap? The common owner of a shared heap frees nothing without
+ * further thought: if it is the base owner's, the heap is a single one. */
+static inline bool is_at_hand(const cairn_heap *heap, const struct pool *pool)
 {
-    return fast == &heap->base || (fast == tls_recent.owner && heap->id == tls_recent.heap_id);
+    return LIKELY(pool_may_free_fast(pool, mark_of_single(&heap->base))) ||
+           LIKELY(pool_may_free_fast(pool, mark_of_thread() + heap->mark));
+}
+
+static inline void free_in(cairn_heap *heap, void *block, struct pool *pool)
+{
+    enum owner_freed freed = LIKELY(is_at_hand(heap, pool)) ? owner_push(block, pool) : OWNER_NOT_FREED;
+    if (UNLIKELY(freed == OWNER_FREED_LAST)) {
+        owner_pool_emptied(pool_owner(pool), block, pool);
+    } else if (UNLIKELY(freed == OWNER_NOT_FREED)) {
+        free_elsewhere(heap, block, pool);
+    }
+}
+
+/* A block whose page is not near, or no block. */
+static __attribute__((noinline)) void free_far(cairn_heap *heap, void *block)
+{
+    struct pool *pool = pagemap_get_far(block);
+    if (LIKELY(pool)) {
+        free_in(heap, block, pool);
+    } else {
+        free_slowly(heap, block);
+    }
 }
 
 void cairn_free(cairn_heap *heap, void *block)
 {
     struct pool *pool = pagemap_get_near(block);
-    if (UNLIKELY(!pool)) {
-        free_elsewhere(heap, block, NULL);
-        return;
-    }
-    struct owner *fast = atomic_load_explicit(&pool->fast, memory_order_relaxed);
-    enum owner_freed freed = LIKELY(is_at_hand(heap, fast)) ? owner_push(block, pool) : OWNER_NOT_FREED;
-    if (UNLIKELY(freed == OWNER_FREED_LAST)) {
-        owner_pool_emptied(fast, block, pool);
-    } else if (UNLIKELY(freed == OWNER_NOT_FREED)) {
-        free_elsewhere(heap, block, pool);
+    if (LIKELY(pool != NULL)) {
+        free_in(heap, block, pool);
+    } else {
+        free_far(heap, block);
     }
 }
 
@@ -329,7 +334,7 @@ void front_free_far(void *block)
 
 void front_pool_emptied(void *block, struct pool *pool)
 {
-    owner_pool_emptied(tls_owner, block, pool);
+    owner_pool_emptied(pool_owner(pool), block, pool);
 }
 
 void *front_single_realloc(struct owner *owner, void *block, size_t size)
@@ -338,7 +343,7 @@ void *front_single_realloc(struct owner *owner, void *block, size_t size)
         return owner_alloc(owner, size);
     }
     struct pool *pool = pagemap_get_near(block);
-    if (LIKELY(pool != NULL) && is_live_here(owner, pool, block)) {
+    if (LIKELY(pool != NULL) && is_live_here(mark_of_single(owner), pool, block)) {
         size_t have = pool->block_size;
         if (stays(have, size)) {
             return block;
@@ -346,7 +351,7 @@ void *front_single_realloc(struct owner *owner, void *block, size_t size)
         void *moved = size <= DIRECT_MAX ? owner_alloc_ready(owner, size) : NULL;
         if (LIKELY(moved != NULL)) {
             memcpy(moved, block, have < size ? have : size);
-            owner_free_in(owner, pool, block);
+            owner_free_single_in(owner, pool, block);
             return moved;
         }
     }
@@ -375,7 +380,7 @@ void *front_realloc(void *block, size_t size)
         return front_alloc(size);
     }
     struct pool *pool = pagemap_get_near(block);
-    if (LIKELY(pool != NULL) && stays(pool->block_size, size) && is_live_here(tls_owner, pool, block)) {
+    if (LIKELY(pool != NULL) && stays(pool->block_size, size) && is_live_here(mark_of_thread(), pool, block)) {
         return block;
     }
     pool = pool_to_resize(block, NULL);

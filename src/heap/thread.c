@@ -6,6 +6,7 @@
 #include "heap/thread.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "heap/arena.h"
 #include "heap/foreign.h"
@@ -16,7 +17,7 @@
 #include "heap/watch.h"
 
 _Thread_local struct owner *tls_owner TLS_HOT = &owner_none;
-_Thread_local struct recent_owner tls_recent TLS_HOT;
+_Thread_local size_t tls_number TLS_HOT;
 
 /* The owners this thread has, by heap id: open addressing, grown at half full. Ids are never reused, so entries of
  * destroyed heaps are harmless; they go at the next growth. The default heap's owner is here too, for thread exit. */
@@ -108,6 +109,53 @@ static bool table_grow(void)
     return table_move(live_entries() < tls_table.capacity / 4 ? tls_table.capacity : tls_table.capacity * 2);
 }
 
+/* ---- numbers ---- */
+
+/* Bit n: a thread has number n. Under the registry's lock. */
+static uint64_t numbers[THREAD_NUMBERS / 64] = {1};
+
+static void number_take(void)
+{
+    for (size_t word = 0; word < THREAD_NUMBERS / 64 && !tls_number; word++) {
+        if (~numbers[word]) {
+            unsigned bit = (unsigned)__builtin_ctzll(~numbers[word]);
+            numbers[word] |= UINT64_C(1) << bit;
+            tls_number = word * 64 + bit;
+        }
+    }
+}
+
+static void number_give(void)
+{
+    if (tls_number) {
+        numbers[tls_number / 64] &= ~(UINT64_C(1) << (tls_number % 64));
+        tls_number = 0;
+    }
+}
+
+/* Those of threads that are not in the child of a fork. */
+static void numbers_of_gone_give(void)
+{
+    memset(numbers, 0, sizeof numbers);
+    numbers[0] = 1;
+    numbers[tls_number / 64] |= UINT64_C(1) << (tls_number % 64);
+}
+
+/* Nobody has a number there but, if `but_own`, the calling thread. */
+static void by_thread_clear(cairn_heap *heap, bool but_own)
+{
+    for (size_t i = 0; i < THREAD_NUMBERS; i++) {
+        if (!but_own || i != tls_number) {
+            heap->by_thread[i] = &owner_none;
+        }
+    }
+}
+
+void thread_start_heap(cairn_heap *heap)
+{
+    by_thread_clear(heap, false);
+}
+
 /* ---- owners come and go ---- */
 
 static struct owner *owner_new(cairn_heap *heap)
@@ -123,6 +171,7 @@ static struct owner *owner_new(cairn_heap *heap)
         }
         owner_init(owner, heap);
     }
+    owner->mark = heap->mark + mark_of_thread();
     owner->prev = NULL;
     owner->next = heap->owners;
     if (heap->owners) {
@@ -201,11 +250,7 @@ struct owner *thread_owner_look_up(const cairn_heap *heap)
     if (!tls_table.entries) {
         return NULL;
     }
-    const struct owner_entry *entry = table_slot(tls_table.entries, tls_table.capacity, heap->id);
-    if (entry->owner) {
-        tls_recent = (struct recent_owner){heap->id, entry->owner};
-    }
-    return entry->owner;
+    return table_slot(tls_table.entries, tls_table.capacity, heap->id)->owner;
 }
 
 static struct owner *make_owner(cairn_heap *heap)
@@ -225,6 +270,10 @@ static struct owner *make_owner(cairn_heap *heap)
         entry->heap_id = heap->id;
         entry->owner = owner;
         tls_table.count++;
+        number_take();
+        if (tls_number) {
+            heap->by_thread[tls_number] = owner;
+        }
     }
     registry_unlock();
     if (owner) {
@@ -263,16 +312,18 @@ static void thread_end(void *value)
 {
     (void)value;
     tls_owner = &owner_none;
-    tls_recent = (struct recent_owner){0, NULL};
     tls_table.ending = true;
     registry_lock();
     for (size_t i = 0; i < tls_table.capacity; i++) {
         const struct owner_entry *e = &tls_table.entries[i];
-        if (e->heap_id && registry_find(e->heap_id)) {
+        cairn_heap *heap = e->heap_id ? registry_find(e->heap_id) : NULL;
+        if (heap) {
+            heap->by_thread[tls_number] = &owner_none;
             owner_end(e->owner);
         }
     }
     table_free();
+    number_give();
     registry_unlock();
 }
 
@@ -346,6 +397,10 @@ static void retire_gone(cairn_heap *heap)
 /* The forking thread holds all locks and is the one that goes on here, so it may give them back. */
 static void fork_child(void)
 {
+    numbers_of_gone_give();
+    for (cairn_heap *heap = registry_first(); heap; heap = heap->next) {
+        by_thread_clear(heap, true);
+    }
     fork_parent();
     for (cairn_heap *heap = registry_first(); heap; heap = heap->next) {
         if (heap->owners) {

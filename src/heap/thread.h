@@ -3,8 +3,9 @@
 
 /* thread.h: which owner does this thread use? And what happens when threads end or rest and processes fork.
  *
- * A thread's owner of the default heap is one thread-local pointer, `tls_owner`; owners of other shared heaps are in
- * a small thread-local table by heap id. A thread that ends hands its pools to each heap's common owner. Requests it
+ * A thread's owner of the default heap is one thread-local pointer, `tls_owner`. A thread that has owners has a number,
+ * by which each shared heap keeps them; if there are too many threads for that, it finds them in a small thread-local
+ * table by heap id, which tells at its end which they are. A thread that ends hands its pools to each heap's common owner. Requests it
  * makes afterwards (from destructors that run later) are served by the common owner, under the lock; so are those of
  * threads for which no owner could be made.
  *
@@ -33,21 +34,27 @@ extern _Thread_local struct owner *tls_owner TLS_HOT;
 /* This thread's owner of a shared heap, made if need be; NULL if the thread is ending or memory is short. */
 struct owner *thread_owner(cairn_heap *heap);
 
-/* The private heap this thread used last, and its owner there: what most look-ups want. */
-struct recent_owner {
-    uint64_t heap_id;    /* 0: none; ids are never reused */
-    struct owner *owner; /* NULL: none */
-};
-extern _Thread_local struct recent_owner tls_recent TLS_HOT;
+/* This thread's number, below THREAD_NUMBERS; 0: it has none. */
+extern _Thread_local size_t tls_number TLS_HOT;
 
-/* The same from the table; notes it in tls_recent. */
+/* This thread's owner of a shared heap by its number; owner_none: it has none, or no number. Hot path. */
+static inline struct owner *thread_owner_by_number(const cairn_heap *heap)
+{
+    return heap->by_thread[tls_number];
+}
+
+/* The same from the table; NULL: it has none. */
 struct owner *thread_owner_look_up(const cairn_heap *heap);
 
 /* This thread's owner of a shared heap if it has one, else NULL. */
 static inline struct owner *thread_owner_if_any(const cairn_heap *heap)
 {
-    return LIKELY(tls_recent.heap_id == heap->id) ? tls_recent.owner : thread_owner_look_up(heap);
+    struct owner *owner = thread_owner_by_number(heap);
+    return LIKELY(owner != &owner_none) ? owner : thread_owner_look_up(heap);
 }
+
+/* Sets up what a new heap has for its threads. */
+void thread_start_heap(cairn_heap *heap);
 
 /* A request in a shared heap by a thread that may have no owner. */
 void *thread_alloc(cairn_heap *heap, size_t size);

@@ -50,6 +50,7 @@ enum {
     OUTBOX_WEIGHT = 512,   /* what a block counts there at least: each may keep a whole pool from going back */
     OUTBOX_BLOCK = 4096,   /* blocks of this size and more are sent at once */
     INBOX_BEHIND = 524288, /* bytes, as an outbox counts: an owner whose inbox holds as many is behind; see foreign.h */
+    THREAD_NUMBERS = 128,  /* that have a number, see thread.h */
     FEW = 16,              /* requests of a class that are few; see few_from_holes */
     TINY_SLOT = 8192,
     HUGE_CACHE = 8 /* mappings kept for reuse */
@@ -82,8 +83,8 @@ enum pool_state {
  * (pool_check) */
 struct pool {
     _Alignas(32) struct block *free; /* freed and carved blocks, newest first */
-    _Atomic(struct owner *) fast;    /* the owner if it may free here without further thought, else NULL: the pool is
-                                        on its used list and its heap is not exact */
+    _Atomic(uintptr_t) fast;         /* the owner's mark if it may free here without further thought, else 0: the pool
+                                        is on its used list and its heap is not exact */
     _Atomic(uint64_t) requests;      /* served; written by the owner only */
     _Atomic(uint32_t) used;          /* blocks in use; written by the owner only */
     uint32_t block_size;             /* bytes; 0 for segments and huge blocks */
@@ -153,6 +154,9 @@ struct owner_hooks {
 struct owner {
     struct pool *direct[DIRECT_COUNT];
     cairn_heap *heap;
+    uintptr_t mark;                           /* never 0; of no other live owner: by it a thread sees a pool of its own.
+                                                 A thread's: what the thread and the heap make together; else: the
+                                                 owner's address */
     bool exact;                               /* copy of the heap's option */
     bool reuse_at_once;                       /* copy of the geometry's */
     bool common;                              /* the base owner of a shared heap: every use is under its lock */
@@ -283,7 +287,12 @@ struct huge_cache_entry {
 
 struct cairn_heap {
     struct owner base;
-    uint64_t id; /* never reused */
+    uint64_t id;       /* never reused */
+    uintptr_t mark;    /* and cpu_thread() are the mark of a thread's owner. 0: the default heap's. Some other heap has
+                           the same after 65535 more: a block of one, freed to the other by the thread that owns its
+                           pool, is freed, and the misuse not seen */
+    size_t single_end; /* requests of fewer bytes are for base's direct table; 0 if the heap is shared */
+    struct owner *by_thread[THREAD_NUMBERS]; /* a thread's owner by the thread's number, or owner_none; see thread.h */
     char name[NAME_MAX_BYTES];
     bool single;
     bool exact;

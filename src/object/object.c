@@ -123,7 +123,7 @@ static void free_block(struct pool *pool, cairn_object *object)
 {
     object->type = &dead_type;
     if (LIKELY(pool_is_class(pool))) {
-        owner_free_in(pool_owner(pool), pool, object);
+        owner_free_single_in(pool_owner(pool), pool, object);
         return;
     }
     struct side *side = large_side(object);
@@ -598,7 +598,7 @@ void *cairn_runtime_realloc(cairn_runtime *runtime, void *block, size_t size)
 void cairn_runtime_free(cairn_runtime *runtime, void *block)
 {
     CHECK_GIL(runtime, "runtime_free");
-    owner_free(&runtime->heap->base, block);
+    owner_free_single(&runtime->heap->base, block);
 }
 
 /* ---- tracking ---- */

@@ -9,6 +9,7 @@
 #ifndef CAIRN_OS_CPU_H
 #define CAIRN_OS_CPU_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -71,6 +72,30 @@ static inline bool cpu_decrement32(_Atomic(uint32_t) *counter)
 #define CPU_MINUS(value, variable) ((value)-atomic_load_explicit(&(variable), memory_order_acquire))
 #endif
 
+/* The value and what another thread may have stored at `place`, with acquire order for what is read through the sum. In
+ * one instruction. Hot path. */
+static inline uintptr_t cpu_plus(uintptr_t value, const _Atomic(uintptr_t) *place)
+{
+#ifdef CPU_X86_64
+    __asm__("addq %1, %0" : "+r"(value) : "m"(*place) : "cc");
+    return value;
+#else
+    return value + atomic_load_explicit(place, memory_order_acquire);
+#endif
+}
+
+/* Is that, relaxed, what is stored at `place`? Hot path. */
+static inline bool cpu_holds(const _Atomic(uintptr_t) *place, uintptr_t value)
+{
+#ifdef CPU_X86_64
+    bool same;
+    __asm__("cmpq %2, %1" : "=@cce"(same) : "m"(*place), "r"(value));
+    return same;
+#else
+    return atomic_load_explicit(place, memory_order_relaxed) == value;
+#endif
+}
+
 /* The value, in the register that functions return it in: gcc would copy it there at the end. Hot path. */
 static inline void *cpu_returned(void *value)
 {
@@ -78,6 +103,18 @@ static inline void *cpu_returned(void *value)
     __asm__("" : "+a"(value));
 #endif
     return value;
+}
+
+/* A number below 2^48 that the calling thread alone has while it lives. Hot path. */
+static inline uintptr_t cpu_thread(void)
+{
+#ifdef __x86_64__
+    uintptr_t thread; /* the address of what the C library keeps of the thread, where all find it */
+    __asm__("movq %%fs:0, %0" : "=r"(thread));
+    return thread;
+#else
+    return (uintptr_t)pthread_self();
+#endif
 }
 
 /* Between two looks of a thread that waits for another without sleeping. */

@@ -16,7 +16,7 @@ enum { COUNT = 2000 };
 
 static bool is_far(const void *address)
 {
-    return pagemap_near_index(address) >= MAP_NEAR_COUNT;
+    return pagemap_near_index(address) - MAP_NO_ENTRIES >= MAP_NEAR_COUNT;
 }
 
 /* Maps pieces of a size until one lies elsewhere: the system fills gaps first. */

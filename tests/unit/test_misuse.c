@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "heap/pagemap.h"
 #include "support/test.h"
 
 static void expect_report(cairn_misuse_kind kind, const char *call, const void *address)
@@ -31,6 +32,12 @@ static void expect_report(cairn_misuse_kind kind, const char *call, const void *
 
 /* ---- foreign ---- */
 
+/* An address in the page that an entry of the near pages' table is for, or would be. */
+static void *near_page(uintptr_t index)
+{
+    return (void *)((atomic_load(&pagemap_near.first) + index) << MAP_PAGE_SHIFT | 8);
+}
+
 static void freeing_what_cairn_never_gave_is_foreign(void **state)
 {
     (void)state;
@@ -44,7 +51,12 @@ static void freeing_what_cairn_never_gave_is_foreign(void **state)
                        (void *)(uintptr_t)8,
                        (void *)UINTPTR_MAX,
                        (void *)(uintptr_t)UINT64_C(0xffff800000000000),
-                       heap};
+                       heap,
+                       near_page(0),
+                       near_page(MAP_NO_ENTRIES - 1),
+                       near_page(MAP_NO_ENTRIES),
+                       near_page(MAP_NEAR_END - 1),
+                       near_page(MAP_NEAR_END)};
     for (size_t i = 0; i < COUNT_OF(foreign); i++) {
         misuse_record_start();
         cairn_free(heap, foreign[i]);

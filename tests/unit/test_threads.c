@@ -7,6 +7,7 @@
 #include <semaphore.h>
 #include <stdlib.h>
 
+#include "heap/types.h"
 #include "support/os_fake.h"
 #include "support/test.h"
 
@@ -250,6 +251,56 @@ static void fifty_threads_at_once_leave_nothing_behind(void **state)
     assert_int_equal(stats_of(heap)->owners, 0);
     expect_empty(heap);
     cairn_heap_destroy(heap);
+}
+
+enum { CROWD = THREAD_NUMBERS + 20, ROUNDS = 20 };
+
+/* Threads that are there at the same time, and two heaps that each of them uses in turn. */
+struct crowd {
+    cairn_heap *heaps[2];
+    pthread_barrier_t all;
+};
+
+static void *use_in_crowd(void *argument)
+{
+    struct crowd *crowd = argument;
+    void *blocks[2 * ROUNDS];
+    for (size_t i = 0; i < 2 * ROUNDS; i++) {
+        blocks[i] = cairn_alloc(crowd->heaps[i % 2], 48);
+        require(blocks[i] != NULL);
+        bytes_fill(blocks[i], (int)i, 48);
+    }
+    (void)pthread_barrier_wait(&crowd->all);
+    for (size_t i = 0; i < 2 * ROUNDS; i++) {
+        require(bytes_are(blocks[i], (int)i, 48));
+        cairn_free(crowd->heaps[i % 2], blocks[i]);
+    }
+    (void)pthread_barrier_wait(&crowd->all);
+    return NULL;
+}
+
+static void more_threads_than_have_numbers_use_two_heaps_in_turn(void **state)
+{
+    (void)state;
+    struct crowd crowd = {.heaps = {heap_of_preset("default", false), heap_of_preset("classic", false)}};
+    for (int round = 0; round < 2; round++) {
+        pthread_t threads[CROWD];
+        assert_int_equal(pthread_barrier_init(&crowd.all, NULL, CROWD), 0);
+        for (size_t i = 0; i < CROWD; i++) {
+            start_thread(&threads[i], use_in_crowd, &crowd);
+        }
+        for (size_t i = 0; i < CROWD; i++) {
+            join_thread(threads[i]);
+        }
+        pthread_barrier_destroy(&crowd.all);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(stats_of(crowd.heaps[i])->owners, 0);
+        assert_int_equal(stats_of(crowd.heaps[i])->requests, 2 * CROWD * ROUNDS);
+        assert_int_equal(stats_of(crowd.heaps[i])->remote_frees, 0);
+        expect_empty(crowd.heaps[i]);
+        cairn_heap_destroy(crowd.heaps[i]);
+    }
 }
 
 static void pools_of_an_ended_thread_serve_the_next(void **state)
@@ -831,6 +882,7 @@ int main(void)
         cmocka_unit_test(memory_freed_by_others_serves_its_owner_again),
         cmocka_unit_test(two_hundred_short_threads_leave_nothing_behind),
         cmocka_unit_test(fifty_threads_at_once_leave_nothing_behind),
+        cmocka_unit_test(more_threads_than_have_numbers_use_two_heaps_in_turn),
         cmocka_unit_test(pools_of_an_ended_thread_serve_the_next),
         cmocka_unit_test(destructors_of_the_thread_may_still_use_the_heap),
         cmocka_unit_test(a_producer_and_a_consumer_keep_the_heap_small),
