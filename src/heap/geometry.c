@@ -156,3 +156,12 @@ void geometry_pack(cairn_heap *heap)
         }
     }
 }
+
+void geometry_few_from_holes(cairn_heap *heap, size_t above, unsigned count)
+{
+    for (unsigned c = 0; c < heap->class_count; c++) {
+        unsigned few = heap->classes[c].block_size > above ? count : 0;
+        atomic_store_explicit(&heap->few[c], (uint8_t)few, memory_order_relaxed);
+    }
+    heap->few_from_holes = true;
+}

@@ -21,6 +21,11 @@ void geometry_apply(cairn_heap *heap);
  * in a region. */
 void geometry_pack(cairn_heap *heap);
 
+/* Of each class above `above` bytes holes are to serve the next `count` requests (at most FEW_MOST), of the others none: a
+ * process that makes no more touches no page for a pool of the class, but a hole's request and free take ten times the
+ * instructions. */
+void geometry_few_from_holes(cairn_heap *heap, size_t above, unsigned count);
+
 /* The class that serves a request of `size` bytes, at most medium_limit. */
 static inline unsigned class_of(const cairn_heap *heap, size_t size)
 {

@@ -157,7 +157,7 @@ static void start_default(void)
                     (o->leaks.on && cairn_options_speaker());
     heap_init(&default_heap, &options, &o->geometry);
     default_heap.is_default = true;
-    default_heap.few_from_holes = true;
+    geometry_few_from_holes(&default_heap, 0, FEW);
     owner_none.heap = &default_heap;
     thread_start();
     registry_add(&default_heap);

@@ -3,7 +3,7 @@
 
 /* hole_index.h: which holes there are, and which of them a fit chooses. For hole*.c alone; lock: the heap's.
  *
- *   best, worst   bins: below 32 KiB one for each size, a list, newest first; above, eight to each doubling, a tree by
+ *   best, worst   bins: below 8 KiB one for each size, a list, newest first; above, eight to each doubling, a tree by
  *                 size and address, or, once it has held many holes, a *band*: again a list for each size; a bit for
  *                 each bin that is not empty, and a bit for each word of these
  *   first, next   one tree by address
@@ -17,13 +17,13 @@
 #include "heap/hole_private.h"
 
 enum {
-    EXACT_LOG = 15, /* holes below 2^15 bytes have a bin for each size */
+    EXACT_LOG = 13, /* holes below 2^13 bytes have a bin for each size */
     EXACT_MAX = 1 << EXACT_LOG,
     EXACT_BINS = EXACT_MAX / UNIT,
     TREE_BINS = (32 - EXACT_LOG) * 8,
     BINS = EXACT_BINS + TREE_BINS,
     BIN_WORDS = (BINS + 63) / 64,
-    BANDS = 5 * 8 /* bins that may become bands: those below 1 MiB */
+    BANDS = 7 * 8 /* bins that may become bands: those below 1 MiB */
 };
 
 _Static_assert(BIN_WORDS <= 64, "the summary is one word");

@@ -263,7 +263,7 @@ static void settle(struct pool *pool)
 void exact_served(struct owner *owner, unsigned class_index, size_t asked, size_t given)
 {
     cairn_heap *heap = owner->heap;
-    if (class_index < heap->class_count) {
+    if (class_index < heap->class_count && owner->asked) {
         counter_add(&owner->asked[class_index], asked);
     }
     size_t live = atomic_fetch_add_explicit(&heap->live_bytes, given, memory_order_relaxed) + given;
@@ -302,6 +302,7 @@ void owner_init(struct owner *owner, cairn_heap *heap)
     owner->heap = heap;
     owner->mark = mark_of_single(owner);
     owner->exact = heap->exact;
+    owner->asked = heap->exact ? meta_alloc(&heap->meta, CAIRN_CLASSES_MAX * sizeof owner->asked[0]) : NULL;
     owner->reuse_at_once = heap->geometry.reuse_at_once;
     owner_renew(owner);
 }
@@ -420,7 +421,7 @@ static void set_class(struct owner *owner, struct pool *pool, unsigned class_ind
     pool->capacity = c->capacity;
     atomic_store_explicit(&pool->carved, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->purged, 0, memory_order_relaxed);
-    pool_arena(pool)->looks[pool->slot] = 0;
+    pool->look = 0;
     pool->class_index = (uint8_t)class_index;
     pool->direct_lo = c->direct_lo;
     pool->direct_hi = c->direct_hi;
@@ -659,10 +660,12 @@ static void *serve_in_region(struct owner *owner, unsigned class_index, size_t s
 static void *serve_few(struct owner *owner, unsigned class_index, size_t size)
 {
     cairn_heap *heap = owner->heap;
-    if (owner->common || atomic_load_explicit(&heap->few[class_index], memory_order_relaxed) >= FEW) {
+    uint8_t left = atomic_load_explicit(&heap->few[class_index], memory_order_relaxed);
+    if (owner->common || left == 0 ||
+        !atomic_compare_exchange_strong_explicit(&heap->few[class_index], &left, (uint8_t)(left - 1),
+                                                 memory_order_relaxed, memory_order_relaxed)) {
         return NULL;
     }
-    atomic_fetch_add_explicit(&heap->few[class_index], 1, memory_order_relaxed);
     return large_try(heap, size);
 }
 

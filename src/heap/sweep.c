@@ -222,16 +222,17 @@ static size_t purge_units(struct owner *owner, struct pool *pool)
 
 enum { SCANNED = 1 };
 
-/* What a pool looked like: changes with each request and each free. */
-static uint32_t stamp_of(const struct pool *pool)
+/* What a pool looked like, in the bits above SCANNED: changes with a request and with a free, and stays the same over many
+ * of both with a chance of 2^-15. */
+static uint16_t stamp_of(const struct pool *pool)
 {
-    return (uint32_t)(pool_requests(pool) << 17) ^ (uint32_t)pool_used(pool) << 1;
+    enum { SPREAD = 0x4F1B }; /* odd: no number of requests below 2^15 is lost */
+    return (uint16_t)((pool_requests(pool) * SPREAD + pool_used(pool)) << 1);
 }
 
 static size_t look_at(struct owner *owner, struct pool *pool, bool force, size_t *work)
 {
-    struct arena *arena = pool_arena(pool);
-    unsigned shift = arena->space->unit_shift;
+    unsigned shift = pool_arena(pool)->space->unit_shift;
     unsigned used = pool_used(pool);
     size_t free = pool_carved(pool) - used;
     ++*work;
@@ -239,19 +240,18 @@ static size_t look_at(struct owner *owner, struct pool *pool, bool force, size_t
     if (!shift || pool->unsettled || !used || free * pool->block_size < (size_t)1 << shift) {
         return 0;
     }
-    uint32_t stamp = stamp_of(pool);
-    uint32_t *look = &arena->looks[pool->slot];
-    bool rested = (*look & ~(uint32_t)SCANNED) == stamp;
-    if (rested && (*look & SCANNED)) {
+    uint16_t stamp = stamp_of(pool);
+    bool rested = (pool->look & ~SCANNED) == stamp;
+    if (rested && (pool->look & SCANNED)) {
         return 0;
     }
-    *look = stamp;
+    pool->look = stamp;
     if (!rested && !force) {
         owner->sweep.again = true;
         return 0;
     }
     *work += 2 * free + SWEEP_UNITS;
-    *look = stamp | SCANNED;
+    pool->look = stamp | SCANNED;
     return purge_units(owner, pool);
 }
 

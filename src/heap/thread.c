@@ -182,18 +182,23 @@ static struct owner *owner_new(cairn_heap *heap)
     return owner;
 }
 
-/* Adds an ended owner's counters to the heap's and keeps its record. The heap's lock is held. */
+static void pass_count(_Atomic(uint64_t) *from, _Atomic(uint64_t) *to)
+{
+    counter_add(to, atomic_load_explicit(from, memory_order_relaxed));
+    atomic_store_explicit(from, 0, memory_order_relaxed);
+}
+
+/* Adds an ended owner's counters to the common owner's and keeps its record. The heap's lock is held. */
 static void owner_retire(struct owner *owner)
 {
     cairn_heap *heap = owner->heap;
     for (unsigned c = 0; c < heap->class_count; c++) {
-        heap->flushed_requests[c] += atomic_load_explicit(&owner->requests[c], memory_order_relaxed);
-        heap->flushed_asked[c] += atomic_load_explicit(&owner->asked[c], memory_order_relaxed);
-        atomic_store_explicit(&owner->requests[c], 0, memory_order_relaxed);
-        atomic_store_explicit(&owner->asked[c], 0, memory_order_relaxed);
+        pass_count(&owner->requests[c], &heap->base.requests[c]);
+        if (owner->asked && heap->base.asked) {
+            pass_count(&owner->asked[c], &heap->base.asked[c]);
+        }
     }
-    heap->flushed_remote_frees += atomic_load_explicit(&owner->remote_frees, memory_order_relaxed);
-    atomic_store_explicit(&owner->remote_frees, 0, memory_order_relaxed);
+    pass_count(&owner->remote_frees, &heap->base.remote_frees);
     *(owner->prev ? &owner->prev->next : &heap->owners) = owner->next;
     if (owner->next) {
         owner->next->prev = owner->prev;

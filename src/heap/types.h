@@ -51,7 +51,8 @@ enum {
     OUTBOX_BLOCK = 4096,   /* blocks of this size and more are sent at once */
     INBOX_BEHIND = 524288, /* bytes, as an outbox counts: an owner whose inbox holds as many is behind; see foreign.h */
     THREAD_NUMBERS = 128,  /* that have a number, see thread.h */
-    FEW = 16,              /* requests of a class that are few; see few_from_holes */
+    FEW = 16,              /* requests of a class that are few for any program; see geometry_few_from_holes */
+    FEW_MOST = UINT8_MAX,
     TINY_SLOT = 8192,
     HUGE_CACHE = 8 /* mappings kept for reuse */
 };
@@ -100,6 +101,7 @@ struct pool {
     uint8_t class_index;
     uint8_t slot;             /* index of its slot */
     _Atomic(uint16_t) purged; /* of a pool of a class: the set of its purged units; written by the owner only */
+    uint16_t look;            /* of a pool of a class: what sweeps saw last of it */
     union {
         struct {
             struct pool *all_next, *all_prev; /* of a pool of a class: in the list of all its owner's pools */
@@ -179,9 +181,9 @@ struct owner {
     struct pool *foreign;        /* blocks of other owners kept for its own requests, see foreign.h; NULL: none yet */
     unsigned foreign_pause;      /* chains to let go home before it keeps blocks again: it frees and asks for none */
     unsigned foreign_next_pause; /* after a chain of which nothing was kept; twice as many each time */
-    _Atomic(uint64_t) requests[CAIRN_CLASSES_MAX]; /* of pools that were returned */
-    _Atomic(uint64_t) asked[CAIRN_CLASSES_MAX];    /* bytes asked for, with `exact` */
-    _Atomic(uint64_t) remote_frees;                /* received */
+    _Atomic(uint64_t) requests[CAIRN_CLASSES_MAX]; /* of pools that were returned; `base`: of owners that ended, too */
+    _Atomic(uint64_t) *asked;                      /* with `exact`: bytes asked for, by class; NULL: no memory for it */
+    _Atomic(uint64_t) remote_frees;                /* received; `base`: by owners that ended, too */
     struct owner *next, *prev;                     /* the heap's list of live owners, or its list of spare ones */
     _Alignas(64) _Atomic(struct block *) inbox;    /* remote frees; INBOX_CLOSED when the owner is no longer live */
     _Atomic(size_t) inbox_bytes;                   /* about what it holds, as an outbox counts */
@@ -230,7 +232,6 @@ struct arena {
     struct arena *all_next, *all_prev;     /* in the heap's list */
     struct arena *purge_next, *purge_prev; /* in the heap's purge queue */
     uint64_t queued_at;                    /* os_clock_ms() when it was queued; 0: it is not */
-    uint32_t looks[SLOTS];                 /* what sweeps saw last of the pools */
 };
 
 /* The arena that the record of a pool of a class, or of a free slot, is part of. */
@@ -312,9 +313,8 @@ struct cairn_heap {
 
     bool huge_arenas; /* small pools' arenas lie on huge pages even by CAIRN_HUGE_AUTO; see arena_addresses */
 
-    bool few_from_holes; /* the first few requests of each class are served from holes: a process that makes no more
-                            touches no page for the class's pool */
-    _Atomic(uint8_t) few[CAIRN_CLASSES_MAX]; /* how many were */
+    bool few_from_holes;                     /* see geometry_few_from_holes */
+    _Atomic(uint8_t) few[CAIRN_CLASSES_MAX]; /* requests of each class that holes still serve */
 
     size_t pooled_end; /* requests of fewer bytes are served by pools; 0: none is */
     unsigned class_count;
@@ -334,9 +334,6 @@ struct cairn_heap {
     struct handle_space *handles; /* NULL until the first handle */
     struct supply *supply;        /* shared with other heaps; NULL: none */
     struct meta meta;
-    uint64_t flushed_requests[CAIRN_CLASSES_MAX]; /* of owners that ended */
-    uint64_t flushed_asked[CAIRN_CLASSES_MAX];
-    uint64_t flushed_remote_frees;
     size_t held_bytes, held_peak;
     size_t warm_bytes; /* free slots that hold pages: the sum of free & dirty */
     struct {

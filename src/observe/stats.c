@@ -55,7 +55,8 @@ static void add_owner(cairn_stats *stats, const cairn_heap *heap, const struct o
 {
     for (unsigned c = 0; c < heap->class_count; c++) {
         stats->classes[c].requests += atomic_load_explicit(&owner->requests[c], memory_order_relaxed);
-        stats->classes[c].bytes_asked += atomic_load_explicit(&owner->asked[c], memory_order_relaxed);
+        stats->classes[c].bytes_asked += owner->asked ? atomic_load_explicit(&owner->asked[c], memory_order_relaxed)
+                                                      : 0;
         uint64_t foreign = foreign_requests(owner, c);
         stats->classes[c].requests += foreign;
         stats->remote_frees += foreign;
@@ -70,8 +71,6 @@ static void describe_classes(cairn_stats *stats, const cairn_heap *heap)
         const struct size_class *class = &heap->classes[c];
         stats->classes[c].block_size = class->block_size;
         stats->classes[c].pool_size = heap->spaces[class->space].slot_size;
-        stats->classes[c].requests = heap->flushed_requests[c];
-        stats->classes[c].bytes_asked = heap->flushed_asked[c];
     }
 }
 
@@ -106,7 +105,6 @@ static size_t unasked(const struct large_counts *counts, size_t live_blocks)
 
 static void add_owners(cairn_stats *stats, const cairn_heap *heap)
 {
-    stats->remote_frees = heap->flushed_remote_frees;
     add_owner(stats, heap, &heap->base);
     for (const struct owner *owner = heap->owners; owner; owner = owner->next) {
         add_owner(stats, heap, owner);

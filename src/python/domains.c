@@ -36,6 +36,9 @@
 enum { DOMAINS = CAIRN_DOMAIN_OBJECT + 1 };
 /* Stock Python keeps little: the peak must hardly be higher. But a program whose work swings may keep more by and by. */
 enum { PYTHON_KEEP_PERCENT = 5, PYTHON_KEEP_MOST = 20 };
+/* Any Python asks for many objects of up to FEW_ABOVE bytes, for fewer of most larger sizes, and beside its objects for a few
+ * hundred small blocks, of which a dozen stay. */
+enum { FEW_ABOVE = 128, FEW_OBJECTS = 64 };
 enum { FIRST_MINOR = 8, LAST_MINOR = 13, FIRST_MINOR_WITH_MANY_GILS = 12 };
 
 static struct {
@@ -217,7 +220,7 @@ static cairn_heap *make_heap(bool single)
         if (!options->gc.snapshot) {
             geometry_pack(heap); /* a snapshot's joiner makes huge pages of larger arenas */
         }
-        heap->few_from_holes = true;
+        geometry_few_from_holes(heap, FEW_ABOVE, FEW_OBJECTS);
         heap->keep_most = PYTHON_KEEP_MOST;
         heap->huge_arenas = options->gc.snapshot;
     }
@@ -259,6 +262,7 @@ void python_install(int argc, char **argv)
     if (minor == 0) {
         return;
     }
+    geometry_few_from_holes(cairn_heap_default(), 0, FEW_MOST);
     give(CAIRN_DOMAIN_RAW, &raw_allocator);
     if (is_free_threaded(version)) {
         say("cairn: this Python is a free-threading build, whose objects need its own allocator: Cairn serves malloc "

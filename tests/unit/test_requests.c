@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/geometry.h"
 #include "os/os.h"
 #include "support/os_fake.h"
 #include "support/test.h"
@@ -414,6 +415,35 @@ static void success_does_not_touch_the_live_count_of_failures(void **state)
     assert_int_equal(stats_of(heap)->requests_failed, 0);
 }
 
+/* Blocks that are live at once, and all freed behind. */
+static size_t from_holes(cairn_heap *heap, size_t size, size_t count)
+{
+    enum { MOST = 64 };
+    void *blocks[MOST];
+    assert_true(count <= MOST);
+    size_t before = stats_of(heap)->large_blocks;
+    for (size_t i = 0; i < count; i++) {
+        blocks[i] = cairn_alloc(heap, size);
+        assert_non_null(blocks[i]);
+        memset(blocks[i], 0x5A, size);
+    }
+    size_t holes = stats_of(heap)->large_blocks - before;
+    for (size_t i = 0; i < count; i++) {
+        cairn_free(heap, blocks[i]);
+    }
+    return holes;
+}
+
+static void a_heap_that_is_told_so_serves_a_few_requests_of_a_class_from_holes(void **state)
+{
+    cairn_heap *heap = heap_in(state);
+    assert_int_equal(from_holes(heap, 256, 8), 0);
+    geometry_few_from_holes(heap, 128, 3);
+    assert_int_equal(from_holes(heap, 128, 8), 0);
+    assert_int_equal(from_holes(heap, 400, 8), 3);
+    assert_int_equal(from_holes(heap, 400, 8), 0); /* they are counted for good */
+}
+
 static void usable_size_of_null_is_0(void **state)
 {
     (void)state;
@@ -458,6 +488,7 @@ int main(void)
         ON_ALL(free_preserves_errno),
         ON_ALL(success_does_not_touch_the_live_count_of_failures),
         ON_ALL(usable_size_of_null_is_0),
+        ON_ALL(a_heap_that_is_told_so_serves_a_few_requests_of_a_class_from_holes),
     };
     return cmocka_run_group_tests_name("requests", tests, NULL, NULL);
 }

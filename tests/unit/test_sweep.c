@@ -27,7 +27,7 @@ static cairn_heap *heap_of(const char *preset, size_t first_block)
     cairn_heap *heap = heap_with_pools(&options);
     assert_non_null(heap);
     for (unsigned c = 0; c < CAIRN_CLASSES_MAX; c++) {
-        heap->few[c] = FEW; /* all requests from pools */
+        heap->few[c] = 0; /* all requests from pools */
     }
     os_fake_reset();
     return heap;
