@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "heap/hole_quick.h"
 #include "heap/sweep.h"
 
 enum { FIRST_BLOCK_MAX = 240 };
-enum { TINY_MAX = 64 }; /* bytes: the largest block of a tiny pool */
+/* Of a packed heap, bytes: the largest block of a tiny pool; the largest that any pool serves. */
+enum { TINY_MAX = 64, PACKED_MAX = 224 };
 
 #define KIB 1024u
 #define MIB (1024u * KIB)
@@ -145,7 +147,8 @@ void geometry_apply(cairn_heap *heap)
 
 void geometry_pack(cairn_heap *heap)
 {
-    if (heap->geometry.return_at_once || heap->meta.region || heap->spaces[SPACE_SMALL].slot_size <= TINY_SLOT) {
+    if (heap->no_pools || heap->geometry.return_at_once || heap->meta.region ||
+        heap->spaces[SPACE_SMALL].slot_size <= TINY_SLOT) {
         return;
     }
     for (unsigned i = 0; i < heap->class_count; i++) {
@@ -154,6 +157,10 @@ void geometry_pack(cairn_heap *heap)
             c->space = SPACE_TINY;
             c->capacity = capacity_in(&heap->spaces[SPACE_TINY], c->block_size);
         }
+    }
+    if (heap->single && heap->purge_delay_ms && (heap->exact || quick_start(&heap->holes))) {
+        heap->pooled_end = PACKED_MAX + 1;
+        heap->class_count = heap->direct_class[PACKED_MAX / 8] + 1u;
     }
 }
 

@@ -17,7 +17,8 @@
 void geometry_apply(cairn_heap *heap);
 
 /* For a heap of many small objects, before its first request: packs what lives long into fewer pages. Blocks of up to 64
- * bytes get pools of TINY_SLOT bytes. Nothing changes in geometries of smaller pools, those that return pools at once, and
+ * bytes get pools of TINY_SLOT bytes, and in a single heap blocks of more than 224 bytes are cut from holes, with quick
+ * lists (hole_quick.h) unless the heap counts every request or purges at once. Nothing changes in geometries of smaller pools, those that return pools at once, and
  * in a region. */
 void geometry_pack(cairn_heap *heap);
 

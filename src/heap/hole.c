@@ -10,6 +10,7 @@
 
 #include "heap/hole_index.h"
 #include "heap/hole_private.h"
+#include "heap/hole_quick.h"
 #include "heap/huge_pages.h"
 #include "heap/meta.h"
 #include "heap/pagemap.h"
@@ -44,14 +45,13 @@ static size_t round_to(size_t size, size_t unit)
 
 size_t holes_chunk_size(size_t size)
 {
-    size_t need = round_to(size + HOLE_OVERHEAD, UNIT);
+    size_t need = round_to(size + HOLE_OVERHEAD, HOLE_UNIT);
     return need < HOLE_CHUNK_MIN ? HOLE_CHUNK_MIN : need;
 }
 
 bool holes_is_block(const struct hole_space *space, const struct segment *segment, const void *block)
 {
-    uintptr_t at = (uintptr_t)block - (uintptr_t)segment->base;
-    return at >= BLOCK_AT && at < segment->size - UNIT && at % UNIT == 0 && chunk_checks(space, chunk_of(block));
+    return block_checks(space, segment, block);
 }
 
 size_t holes_usable(const void *block)
@@ -247,6 +247,7 @@ bool segment_release(struct hole_space *space, struct segment *segment)
 void holes_release_all(struct hole_space *space)
 {
     index_clear(space);
+    quick_forget(space);
     while (space->segments) {
         struct segment *segment = space->segments;
         pagemap_set(segment->base, (size_t)(segment->reach - segment->base), NULL);
@@ -321,7 +322,7 @@ size_t holes_give(struct hole_space *space, void *base, size_t size, bool fresh)
 
 /* ---- requests ---- */
 
-static struct segment *segment_of(const struct chunk *chunk)
+struct segment *holes_segment_of(const struct chunk *chunk)
 {
     struct pool *record = pagemap_get(chunk);
     if (!record) {
@@ -340,16 +341,16 @@ static size_t front_of(const struct chunk *hole, size_t alignment)
     return front;
 }
 
-/* Room that serves an alignment wherever the hole begins: a front of UNIT bytes becomes one of alignment + UNIT. */
+/* Room that serves an alignment wherever the hole begins: a front of HOLE_UNIT bytes becomes one of alignment + HOLE_UNIT. */
 static size_t alignment_room(size_t alignment)
 {
-    return alignment > UNIT ? alignment + UNIT : 0;
+    return alignment > HOLE_UNIT ? alignment + HOLE_UNIT : 0;
 }
 
 static inline struct chunk *choose(struct hole_space *space, size_t need, size_t alignment)
 {
     struct chunk *hole = index_choose(space, need);
-    if (LIKELY(alignment <= UNIT) || !hole || front_of(hole, alignment) + need <= chunk_size(hole)) {
+    if (LIKELY(alignment <= HOLE_UNIT) || !hole || front_of(hole, alignment) + need <= chunk_size(hole)) {
         return hole;
     }
     return index_choose(space, need + alignment_room(alignment));
@@ -405,9 +406,9 @@ static const char *use_end(const struct segment *segment, const struct chunk *en
 /* Cuts a chunk of `need` bytes from a hole that has room for it. NULL if the system refuses the pages. */
 static void *cut(struct hole_space *space, struct chunk *hole, size_t need, size_t alignment, bool *zeroed)
 {
-    struct segment *segment = segment_of(hole);
+    struct segment *segment = holes_segment_of(hole);
     struct chunk *hole_end = chunk_next(hole);
-    size_t front = UNLIKELY(alignment > UNIT) ? front_of(hole, alignment) : 0;
+    size_t front = UNLIKELY(alignment > HOLE_UNIT) ? front_of(hole, alignment) : 0;
     struct chunk *chunk = chunk_at(hole, front);
     struct chunk *end = block_end(chunk, need, hole_end);
     if (UNLIKELY(!reach(space, segment, use_end(segment, end)))) {
@@ -443,6 +444,20 @@ void *holes_alloc(struct hole_space *space, size_t size, size_t alignment, bool 
         hole = choose(space, need, alignment);
     }
     return LIKELY(hole) ? cut(space, hole, need, alignment, zeroed) : NULL;
+}
+
+void *holes_alloc_most(struct hole_space *space, size_t size, size_t most, bool may_grow)
+{
+    size_t need = holes_chunk_size(size);
+    struct chunk *hole = index_choose(space, need);
+    if (UNLIKELY(!hole) && may_grow && grow(space, need)) {
+        hole = index_choose(space, need);
+    }
+    if (UNLIKELY(!hole)) {
+        return NULL;
+    }
+    size_t room = chunk_size(hole) < most ? chunk_size(hole) : most;
+    return cut(space, hole, room > need ? room : need, 1, NULL);
 }
 
 /* [from, to), so far a block's, becomes a hole, with the holes on both sides of it; not `prev_used`: there is one

@@ -35,8 +35,10 @@ struct pool;
 struct segment;
 struct chunk;
 struct hole_bins;
+struct quick_lists;
 
 enum {
+    HOLE_UNIT = 16,         /* sizes of chunks and addresses of blocks are multiples of it */
     HOLE_OVERHEAD = 8,      /* bytes of a block's chunk that are not usable */
     HOLE_CHUNK_MIN = 32,    /* bytes of the smallest chunk, and of the smallest hole */
     HOLE_SEGMENT_TAIL = 16, /* bytes at the end of a segment that are no chunk's */
@@ -78,13 +80,14 @@ struct hole_space {
     struct hole_figures figures;
     struct hole_options options;
     unsigned page_shift;
-    struct hole_bins *bins;   /* best, worst */
-    struct chunk *root;       /* first, next: the tree; plain: the list */
-    uintptr_t rover;          /* next */
-    struct segment *segments; /* in order of address */
-    struct segment *spare;    /* records of released segments */
-    size_t segments_free;     /* segments without blocks */
-    uint64_t due;             /* of the next tick, on os_clock_ms(); 0: none */
+    struct hole_bins *bins;    /* best, worst */
+    struct quick_lists *quick; /* see hole_quick.h; NULL: none */
+    struct chunk *root;        /* first, next: the tree; plain: the list */
+    uintptr_t rover;           /* next */
+    struct segment *segments;  /* in order of address */
+    struct segment *spare;     /* records of released segments */
+    size_t segments_free;      /* segments without blocks */
+    uint64_t due;              /* of the next tick, on os_clock_ms(); 0: none */
 };
 
 /* Makes a zeroed space ready. Asks the system for nothing. */
@@ -107,6 +110,9 @@ size_t holes_give(struct hole_space *space, void *base, size_t size, bool fresh)
  * 16 is had always). *zeroed, if not NULL, tells whether the block is known to be zero; for that, bytes at its edges
  * may have been cleared. NULL if no hole serves and with `may_grow` no segment can be made. */
 void *holes_alloc(struct hole_space *space, size_t size, size_t alignment, bool *zeroed, bool may_grow);
+
+/* The same, but the block is larger than asked for if its hole is: up to `most` bytes. */
+void *holes_alloc_most(struct hole_space *space, size_t size, size_t most, bool may_grow);
 
 /* Frees a live block of the segment. With a purge delay of 0 the segment may be gone afterwards. */
 void holes_free(struct hole_space *space, struct segment *segment, void *block);

@@ -6,10 +6,11 @@
 
 #include "heap/hole_index.h"
 #include "heap/hole_private.h"
+#include "heap/hole_quick.h"
 
 /* ---- what lies at an address ---- */
 
-/* Whether a chunk's header can be believed: a block's checks, a hole's agrees with the tag behind it. */
+/* Whether a chunk's header can be believed: a block's checks, or was kept; a hole's agrees with the tag behind it. */
 static bool is_sound(const struct hole_space *space, const struct segment *segment, const struct chunk *chunk)
 {
     size_t size = chunk_size(chunk);
@@ -17,9 +18,14 @@ static bool is_sound(const struct hole_space *space, const struct segment *segme
         return false;
     }
     if (!chunk_is_hole(chunk)) {
-        return chunk_checks(space, chunk);
+        return chunk_checks(space, chunk) || chunk_is_kept(space, chunk);
     }
     return chunk_next(chunk) == segment->end || chunk_next(chunk)->prev_size == size;
+}
+
+static bool is_free(const struct hole_space *space, const struct chunk *chunk)
+{
+    return chunk_is_hole(chunk) || chunk_is_kept(space, chunk);
 }
 
 static const struct chunk *first_chunk(const struct segment *segment)
@@ -36,13 +42,13 @@ struct hole_place holes_find(const struct hole_space *space, const struct segmen
             return (struct hole_place){HOLE_PLACE_DAMAGED, chunk_block(chunk), 0};
         }
         const struct chunk *next = chunk_next(chunk);
-        uintptr_t end = next == segment->end ? (uintptr_t)next + UNIT : (uintptr_t)next + HOLE_OVERHEAD;
+        uintptr_t end = next == segment->end ? (uintptr_t)next + HOLE_UNIT : (uintptr_t)next + HOLE_OVERHEAD;
         if ((uintptr_t)address < end || next == segment->end) {
             break;
         }
         chunk = next;
     }
-    if (chunk_is_hole(chunk)) {
+    if (is_free(space, chunk)) {
         return (struct hole_place){HOLE_PLACE_FREE, (void *)(uintptr_t)chunk, chunk_size(chunk)};
     }
     struct hole_place place = {HOLE_PLACE_INTERIOR, chunk_block(chunk), chunk_size(chunk) - HOLE_OVERHEAD};
@@ -86,7 +92,7 @@ static bool visit_segment(const struct hole_space *space, const struct segment *
         return false;
     }
     for (const struct chunk *chunk = first_chunk(segment); chunk != segment->end; chunk = chunk_next(chunk)) {
-        if (chunk_is_hole(chunk)) {
+        if (is_free(space, chunk)) {
             area = hole_area(space, segment, chunk);
         } else {
             area = (struct hole_area){
@@ -116,6 +122,7 @@ struct tally {
     struct index_sum holes;
     struct hole_figures figures;
     size_t segments_free;
+    size_t kept; /* blocks */
 };
 
 static const char *check_block_pages(const struct hole_space *space, const struct segment *segment,
@@ -157,7 +164,7 @@ static const char *check_chunk(const struct hole_space *space, const struct segm
     if (!(chunk_header(chunk) & CHUNK_PREV_USED) != after_hole) {
         return "a chunk does not know whether the one before it is a hole";
     }
-    if ((const char *)next + UNIT > segment->reach && !chunk_is_hole(chunk)) {
+    if ((const char *)next + HOLE_UNIT > segment->reach && !chunk_is_hole(chunk)) {
         return "a block lies on pages that were not committed";
     }
     if ((const char *)chunk + HOLE_HEAD > segment->reach) {
@@ -167,6 +174,7 @@ static const char *check_chunk(const struct hole_space *space, const struct segm
         tally->figures.live_blocks++;
         tally->figures.live_bytes += chunk_size(chunk) - HOLE_OVERHEAD;
         tally->figures.held_bytes += chunk_size(chunk);
+        tally->kept += chunk_is_kept(space, chunk);
         return check_block_pages(space, segment, chunk, next);
     }
     if (after_hole) {
@@ -222,7 +230,9 @@ static const char *check_segment(const struct hole_space *space, const struct se
 static const char *check_figures(const struct hole_space *space, const struct tally *tally)
 {
     const struct hole_figures *figures = &space->figures;
-    if (figures->live_blocks != tally->figures.live_blocks || figures->live_bytes != tally->figures.live_bytes ||
+    struct quick_sum kept = quick_sum(space);
+    if (figures->live_blocks + kept.split != tally->figures.live_blocks ||
+        figures->live_bytes - kept.split * HOLE_OVERHEAD != tally->figures.live_bytes ||
         figures->held_bytes != tally->figures.held_bytes) {
         return "live blocks of the hole space are miscounted";
     }
@@ -232,6 +242,9 @@ static const char *check_figures(const struct hole_space *space, const struct ta
     if (figures->segments != tally->figures.segments || figures->segment_bytes != tally->figures.segment_bytes ||
         space->segments_free != tally->segments_free) {
         return "segments are miscounted";
+    }
+    if (kept.blocks != tally->kept) {
+        return "kept blocks of the hole space are miscounted";
     }
     return figures->warm_bytes != tally->figures.warm_bytes ? "warm pages of segments are miscounted" : NULL;
 }
@@ -245,6 +258,7 @@ const char *holes_check(const struct hole_space *space)
         fault = check_segment(space, segment, &tally);
     }
     fault = fault ? fault : check_figures(space, &tally);
+    fault = fault ? fault : quick_check(space);
     fault = fault ? fault : index_check(space, &index);
     if (!fault &&
         (index.holes != tally.holes.holes || index.bytes != tally.holes.bytes || index.marks != tally.holes.marks)) {

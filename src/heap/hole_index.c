@@ -29,7 +29,7 @@ bool index_prepare(struct hole_space *space)
 static unsigned bin_of(size_t size)
 {
     if (LIKELY(size < (1u << EXACT_LOG))) {
-        return (unsigned)(size / UNIT);
+        return (unsigned)(size / HOLE_UNIT);
     }
     unsigned log = 63 - (unsigned)__builtin_clzll(size);
     return EXACT_BINS + (log - EXACT_LOG) * 8 + ((unsigned)(size >> (log - 3)) & 7);
@@ -71,13 +71,13 @@ static struct band *band_of(const struct hole_bins *bins, unsigned bin)
 static unsigned band_lists(unsigned bin)
 {
     unsigned doubling = (bin - EXACT_BINS) / 8;
-    return (unsigned)(EXACT_MAX / 8 / UNIT) << doubling;
+    return (unsigned)(EXACT_MAX / 8 / HOLE_UNIT) << doubling;
 }
 
 /* Which of the lists holes of `size` bytes, in the range of the bin, are in. */
 static unsigned band_list(unsigned bin, size_t size)
 {
-    return (unsigned)(size / UNIT) & (band_lists(bin) - 1);
+    return (unsigned)(size / HOLE_UNIT) & (band_lists(bin) - 1);
 }
 
 static void band_add(struct band *band, unsigned list, struct chunk *hole)
@@ -392,7 +392,7 @@ static const char *check_band(const struct band *band, unsigned bin, struct inde
     size_t least = bin_least(bin);
     const char *fault = NULL;
     for (unsigned list = 0; list < band_lists(bin) && !fault; list++) {
-        fault = check_list(band->list[list], false, least + (size_t)list * UNIT, sum);
+        fault = check_list(band->list[list], false, least + (size_t)list * HOLE_UNIT, sum);
         if (!fault && !(band->filled[list / 64] >> (list % 64) & 1) != !band->list[list]) {
             fault = "a bit of a band is wrong";
         }
@@ -414,7 +414,7 @@ static const char *check_bin(const struct hole_bins *bins, unsigned bin, struct 
         return hole ? "a band is a tree too" : check_band(band, bin, sum);
     }
     if (!hole || bin < EXACT_BINS) {
-        return check_list(hole, false, (size_t)bin * UNIT, sum);
+        return check_list(hole, false, (size_t)bin * HOLE_UNIT, sum);
     }
     const struct chunk *most = hole;
     const struct chunk *least = hole;

@@ -19,7 +19,7 @@
 enum {
     EXACT_LOG = 13, /* holes below 2^13 bytes have a bin for each size */
     EXACT_MAX = 1 << EXACT_LOG,
-    EXACT_BINS = EXACT_MAX / UNIT,
+    EXACT_BINS = EXACT_MAX / HOLE_UNIT,
     TREE_BINS = (32 - EXACT_LOG) * 8,
     BINS = EXACT_BINS + TREE_BINS,
     BIN_WORDS = (BINS + 63) / 64,
@@ -135,8 +135,8 @@ static inline void index_add(struct hole_space *space, struct chunk *hole, size_
         index_add_slow(space, hole, size);
         return;
     }
-    if (list_push(&bins->bin[size / UNIT], hole)) {
-        bin_fill(bins, (unsigned)(size / UNIT));
+    if (list_push(&bins->bin[size / HOLE_UNIT], hole)) {
+        bin_fill(bins, (unsigned)(size / HOLE_UNIT));
     }
 }
 
@@ -149,8 +149,8 @@ static inline void index_remove(struct hole_space *space, struct chunk *hole, si
         index_remove_slow(space, hole, size);
         return;
     }
-    if (list_unlink(&bins->bin[size / UNIT], hole)) {
-        bin_empty(bins, (unsigned)(size / UNIT));
+    if (list_unlink(&bins->bin[size / HOLE_UNIT], hole)) {
+        bin_empty(bins, (unsigned)(size / HOLE_UNIT));
     }
 }
 
@@ -163,7 +163,7 @@ static inline struct chunk *index_choose(struct hole_space *space, size_t size)
 {
     space->figures.searches++;
     if (space->bins && space->options.fit == CAIRN_FIT_BEST && size < EXACT_MAX) {
-        unsigned bin = bin_from(space->bins, (unsigned)(size / UNIT));
+        unsigned bin = bin_from(space->bins, (unsigned)(size / HOLE_UNIT));
         if (bin < EXACT_BINS) {
             space->figures.visited++;
             return space->bins->bin[bin];

@@ -39,7 +39,6 @@
 #define HUGE_NONE SIZE_MAX
 
 enum {
-    UNIT = 16,
     HOLE_HEAD = 32, /* bytes at a hole's start that are in use */
     BLOCK_AT = 16   /* where a chunk's block starts */
 };
@@ -133,6 +132,21 @@ static inline bool chunk_checks(const struct hole_space *space, const struct chu
     return (header & CHUNK_USED) && (header & ~CHUNK_LOW) == tag_of(space, chunk, header & CHUNK_SIZE);
 }
 
+/* Is this a live block of the segment? */
+static inline bool block_checks(const struct hole_space *space, const struct segment *segment, const void *block)
+{
+    uintptr_t at = (uintptr_t)block - (uintptr_t)segment->base;
+    return at >= BLOCK_AT && at < segment->size - HOLE_UNIT && at % HOLE_UNIT == 0 &&
+           chunk_checks(space, chunk_of(block));
+}
+
+/* Is this chunk, whose size is sound, a block that waits in a quick list (hole_quick.h)? */
+static inline bool chunk_is_kept(const struct hole_space *space, const struct chunk *chunk)
+{
+    uint64_t header = chunk_header(chunk);
+    return (header & CHUNK_USED) && (~header & ~CHUNK_LOW) == tag_of(space, chunk, header & CHUNK_SIZE);
+}
+
 /* ---- pages of a segment, by number from its base ---- */
 
 static inline size_t page_below(const struct hole_space *space, const struct segment *segment, const void *address)
@@ -195,6 +209,9 @@ static inline bool segment_is_free(const struct segment *segment)
     const struct chunk *first = (const struct chunk *)(const void *)segment->base;
     return chunk_is_hole(first) && chunk_next(first) == segment->end;
 }
+
+/* The segment that a chunk lies in. */
+struct segment *holes_segment_of(const struct chunk *chunk);
 
 /* Gives a segment without blocks back to the system. False if it refuses or the memory is given. */
 bool segment_release(struct hole_space *space, struct segment *segment);

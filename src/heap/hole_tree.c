@@ -52,7 +52,7 @@ static void way_update(const struct way *way)
         size_t right = tree_largest(hole->right);
         largest = left > largest ? left : largest;
         largest = right > largest ? right : largest;
-        chunk_set(hole, low | (uint64_t)(largest / UNIT) << 32);
+        chunk_set(hole, low | (uint64_t)(largest / HOLE_UNIT) << 32);
     }
 }
 
@@ -81,7 +81,7 @@ INLINE void split(struct chunk *tree, struct chunk *hole, struct way *way, bool 
 INLINE void note_larger(struct chunk *hole, size_t size, bool by_address)
 {
     if (by_address && tree_largest(hole) < size) {
-        chunk_set(hole, (chunk_header(hole) & CHUNK_LOW) | (uint64_t)(size / UNIT) << 32);
+        chunk_set(hole, (chunk_header(hole) & CHUNK_LOW) | (uint64_t)(size / HOLE_UNIT) << 32);
     }
 }
 

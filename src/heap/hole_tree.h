@@ -32,7 +32,7 @@ struct chunk *tree_address_first(struct chunk *root, uintptr_t from, size_t size
 /* The size of the largest hole in a subtree of the tree by address. */
 static inline size_t tree_largest(const struct chunk *hole)
 {
-    return hole ? (size_t)(chunk_header(hole) >> 32) * UNIT : 0;
+    return hole ? (size_t)(chunk_header(hole) >> 32) * HOLE_UNIT : 0;
 }
 
 /* NULL, or a sentence; adds up what is in the tree. By address if `by_address`. */

@@ -11,6 +11,7 @@
 #include "heap/arena.h"
 #include "heap/debug.h"
 #include "heap/handle.h"
+#include "heap/hole_quick.h"
 #include "heap/huge_pages.h"
 #include "heap/meta.h"
 #include "heap/owner.h"
@@ -111,7 +112,16 @@ static void *hole_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *z
     if (!heap_has_room(heap, holes_chunk_size(size) + HOLE_SLACK)) {
         return NULL;
     }
-    void *block = holes_alloc(holes, size, alignment, zeroed, true);
+    bool small = holes->quick && size <= QUICK_MAX && size >= heap->pooled_end && alignment <= HOLE_UNIT;
+    void *block = NULL;
+    if (small && heap_has_room(heap, QUICK_REST + HOLE_SLACK)) {
+        block = quick_alloc(holes, size, true);
+        if (zeroed) {
+            *zeroed = false;
+        }
+    } else {
+        block = holes_alloc(holes, size, alignment, zeroed, true);
+    }
     if (block) {
         holes_changed(heap, before);
         count_alloc(heap, &heap->large_counts, size, holes_usable(block));
@@ -142,6 +152,13 @@ static void *hole_resize(cairn_heap *heap, struct pool *pool, void *block, size_
     holes_changed(heap, before);
     count_resize(heap, old_size, holes_usable(block));
     return block;
+}
+
+void large_flush(cairn_heap *heap)
+{
+    size_t before = heap->holes.figures.held_bytes;
+    quick_flush(&heap->holes);
+    holes_changed(heap, before);
 }
 
 bool large_check(struct pool *segment, const void *block, cairn_misuse_kind *misuse)
@@ -440,6 +457,7 @@ static void *try_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *ze
 
 size_t large_give_back(cairn_heap *heap)
 {
+    large_flush(heap);
     return handles_trim(heap) + large_trim(heap) + arena_trim(heap);
 }
 
@@ -455,7 +473,8 @@ void large_make_room(cairn_heap *heap)
     (void)large_give_back(heap);
 }
 
-void *large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)
+/* A request that no kept block serves. */
+static __attribute__((noinline)) void *alloc_anew(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)
 {
     bool zero = zeroed != NULL;
     void *block = NULL;
@@ -482,6 +501,18 @@ void *large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)
         watch_given(block, size);
     }
     return block;
+}
+
+void *large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)
+{
+    void *kept = alignment <= HOLE_UNIT ? quick_take(&heap->holes, size) : NULL;
+    if (LIKELY(!kept)) {
+        return alloc_anew(heap, size, alignment, zeroed);
+    }
+    if (zeroed) {
+        *zeroed = false;
+    }
+    return kept;
 }
 
 void *large_try(cairn_heap *heap, size_t size)

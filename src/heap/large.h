@@ -33,6 +33,9 @@ void *large_after_pools(cairn_heap *heap, size_t size, size_t alignment, int sav
 /* Frees a large or huge block. Takes the heap's lock. */
 void large_free(struct pool *pool, void *block);
 
+/* Makes all kept blocks holes. The heap's lock is held, by its owner. */
+void large_flush(cairn_heap *heap);
+
 /* Resizes a large or huge block without copying: a large block in place, a huge block in place or by moving its pages.
  * NULL if that cannot be done or would waste more than half; the block is then unchanged. */
 void *large_resize(struct pool *pool, void *block, size_t size);

@@ -29,6 +29,7 @@
 #include "heap/check.h"
 #include "heap/foreign.h"
 #include "heap/geometry.h"
+#include "heap/hole_quick.h"
 #include "heap/large.h"
 #include "heap/meta.h"
 #include "heap/misuse.h"
@@ -692,17 +693,28 @@ static __attribute__((noinline)) void *serve_slowly(struct owner *owner, size_t 
     return holes_too ? serve_in_region(owner, class_index, size) : owner_serve(owner, class_index, size);
 }
 
+/* A kept block, for a size that no pool serves; NULL if there is none. */
+static inline void *take_kept(const struct owner *owner, size_t size)
+{
+    const cairn_heap *heap = owner->heap;
+    return heap && heap->holes.quick && size >= heap->pooled_end ? quick_take(&heap->holes, size) : NULL;
+}
+
 /* The common case is a pool that has just been used up and another on its list with a free block. All else, and once
  * in a while what waits to be purged and the inbox, is for the slow rest. Nearly hot: kept short. */
 void *owner_alloc_slow(struct owner *owner, size_t size)
 {
     if (size > DIRECT_MAX) {
         struct pool *above = pool_above(owner, size);
-        void *block = above ? owner_pop(above) : NULL;
+        void *block = above ? owner_pop(above) : take_kept(owner, size);
         return LIKELY(block) ? block : serve_slowly(owner, size);
     }
     struct pool *spent = owner->direct[(size + 7) >> 3];
     struct pool *pool = next_with_room(spent);
+    if (!pool) {
+        void *kept = take_kept(owner, size);
+        return LIKELY(kept != NULL) ? kept : serve_slowly(owner, size);
+    }
     if (!is_ready(pool) || has_room(spent) || must_look(owner)) {
         return serve_slowly(owner, size);
     }
@@ -890,6 +902,24 @@ static inline bool free_to_full(struct owner *owner, struct pool *pool, void *ad
     return true;
 }
 
+/* A block of a hole in a heap that has quick lists. */
+static inline bool free_to_quick(struct owner *owner, struct pool *pool, void *address)
+{
+    const struct hole_space *holes = &owner->heap->holes;
+    const struct segment *segment = segment_of_record(pool);
+    if (!holes->quick || pool_kind_of(pool) != POOL_SEGMENT || !block_checks(holes, segment, address)) {
+        return false;
+    }
+    if (quick_keep(holes, address)) {
+        sweep_arm(owner, true);
+    } else {
+        int saved = errno;
+        large_free(pool, address);
+        errno = saved;
+    }
+    return true;
+}
+
 /* A block of another thread's pool goes into the outbox, if there is a chain for that thread already. */
 static bool free_to_outbox(struct owner *owner, const struct pool *pool, void *address)
 {
@@ -898,7 +928,10 @@ static bool free_to_outbox(struct owner *owner, const struct pool *pool, void *a
 
 bool owner_free_quick(struct owner *owner, void *address, struct pool *pool)
 {
-    return pool_owner(pool) == owner ? free_to_full(owner, pool, address) : free_to_outbox(owner, pool, address);
+    if (pool_owner(pool) != owner) {
+        return free_to_outbox(owner, pool, address);
+    }
+    return free_to_full(owner, pool, address) || free_to_quick(owner, pool, address);
 }
 
 static __attribute__((noinline)) void free_elsewhere(struct owner *owner, void *address, struct pool *pool)
@@ -913,7 +946,7 @@ void owner_free_slow(struct owner *owner, void *address, struct pool *pool)
     if (UNLIKELY(!pool)) {
         free_slowly(owner, address);
     } else if (pool_owner(pool) == owner) {
-        if (UNLIKELY(!free_to_full(owner, pool, address))) {
+        if (UNLIKELY(!free_to_full(owner, pool, address)) && !free_to_quick(owner, pool, address)) {
             free_slowly(owner, address);
         }
     } else if (UNLIKELY(pool_owner(pool) != owner->recent->to)) {

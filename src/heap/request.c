@@ -9,6 +9,7 @@
 
 #include "heap/front.h"
 #include "heap/geometry.h"
+#include "heap/hole_quick.h"
 #include "heap/large.h"
 #include "heap/misuse.h"
 #include "heap/sweep.h"
@@ -337,6 +338,27 @@ void front_pool_emptied(void *block, struct pool *pool)
     owner_pool_emptied(pool_owner(pool), block, pool);
 }
 
+/* Resizes a block of a hole by keeping it for another and taking one that was kept, if it must move at all; NULL if that
+ * is not enough. */
+static inline void *resize_kept(struct owner *owner, struct pool *pool, void *block, size_t size)
+{
+    const struct hole_space *holes = &owner->heap->holes;
+    if (!holes->quick || pool_kind_of(pool) != POOL_SEGMENT || size < owner->heap->pooled_end ||
+        pool_owner(pool) != owner || !block_checks(holes, segment_of_record(pool), block)) {
+        return NULL;
+    }
+    size_t have = holes_usable(block);
+    if (size <= have && have - size < HOLE_CHUNK_MIN) {
+        return block;
+    }
+    void *moved = quick_take(holes, size);
+    if (moved) {
+        memcpy(moved, block, have < size ? have : size);
+        owner_free_in(owner, pool, block);
+    }
+    return moved;
+}
+
 void *front_single_realloc(struct owner *owner, void *block, size_t size)
 {
     if (!block) {
@@ -353,6 +375,11 @@ void *front_single_realloc(struct owner *owner, void *block, size_t size)
             memcpy(moved, block, have < size ? have : size);
             owner_free_single_in(owner, pool, block);
             return moved;
+        }
+    } else if (pool) {
+        void *resized = resize_kept(owner, pool, block, size);
+        if (resized) {
+            return resized;
         }
     }
     return cairn_realloc(owner->heap, block, size);

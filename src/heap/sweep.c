@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "heap/large.h"
 #include "heap/misuse.h"
 #include "heap/owner.h"
 #include "heap/region.h"
@@ -255,6 +256,17 @@ static size_t look_at(struct owner *owner, struct pool *pool, bool force, size_t
     return purge_units(owner, pool);
 }
 
+/* What was kept for requests that have not come becomes holes, whose pages can be given back. */
+static void flush_kept(struct owner *owner)
+{
+    cairn_heap *heap = owner->heap;
+    if (heap->holes.quick && owner == &heap->base) {
+        os_lock_take(&heap->lock);
+        large_flush(heap);
+        os_lock_give(&heap->lock);
+    }
+}
+
 bool owner_sweep(struct owner *owner, size_t work, bool force, size_t *bytes)
 {
     struct sweep *sweep = &owner->sweep;
@@ -265,6 +277,7 @@ bool owner_sweep(struct owner *owner, size_t work, bool force, size_t *bytes)
         sweep->running = true;
         sweep->again = false;
         sweep->next = owner->all;
+        flush_kept(owner);
     }
     while (sweep->next && done < work) {
         struct pool *pool = sweep->next;

@@ -12,6 +12,7 @@
 #include "heap/arena.h"
 #include "heap/foreign.h"
 #include "heap/handle.h"
+#include "heap/hole_quick.h"
 #include "heap/owner.h"
 #include "heap/sweep.h"
 #include "heap/types.h"
@@ -116,19 +117,20 @@ static void add_owners(cairn_stats *stats, const cairn_heap *heap)
 static void add_large(cairn_stats *stats, const cairn_heap *heap)
 {
     const struct hole_figures *holes = &heap->holes.figures;
-    stats->large_blocks = holes->live_blocks;
-    stats->large_bytes = holes->live_bytes;
+    struct quick_sum kept = quick_sum(&heap->holes);
+    stats->large_blocks = holes->live_blocks + kept.split - kept.blocks;
+    stats->large_bytes = holes->held_bytes - kept.bytes - stats->large_blocks * HOLE_OVERHEAD;
     stats->segments = holes->segments;
     stats->segment_bytes = holes->segment_bytes;
-    stats->holes = holes->holes;
-    stats->hole_bytes = holes_bytes(&heap->holes);
+    stats->holes = holes->holes + kept.blocks;
+    stats->hole_bytes = holes_bytes(&heap->holes) + kept.bytes;
     stats->largest_hole = holes_largest(&heap->holes);
     stats->hole_searches = holes->searches;
     stats->holes_visited = holes->visited;
     stats->huge_blocks = heap->huge_blocks;
     stats->huge_bytes = heap->huge_bytes;
     stats->cached_bytes = heap->huge_cached_bytes;
-    uint64_t requests = heap->large_counts.requests + heap->huge_counts.requests;
+    uint64_t requests = heap->large_counts.requests + quick_served(&heap->holes) + heap->huge_counts.requests;
     size_t live = stats->large_blocks + heap->huge_blocks;
     stats->requests += requests;
     stats->frees += requests - live;

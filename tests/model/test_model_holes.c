@@ -62,7 +62,7 @@ static struct segment *segment_at(const void *block)
 
 static void *take(struct hole_space *space, size_t size)
 {
-    void *block = holes_alloc(space, size, UNIT, NULL, true);
+    void *block = holes_alloc(space, size, HOLE_UNIT, NULL, true);
     assert_non_null(block);
     return block;
 }
@@ -81,11 +81,11 @@ static bool resize(struct hole_space *space, void *block, size_t size)
 
 /* ---- the model ---- */
 
-enum { REGION = 1 << 20, UNITS = REGION / UNIT - 1 }; /* the last unit is no chunk's */
+enum { REGION = 1 << 20, UNITS = REGION / HOLE_UNIT - 1 }; /* the last unit is no chunk's */
 
 struct model {
     cairn_fit fit;
-    uint64_t live[REGION / UNIT / 64];
+    uint64_t live[REGION / HOLE_UNIT / 64];
     long rover; /* unit */
 };
 
@@ -192,7 +192,7 @@ static bool is_choice(const struct model *model, struct run run, long choice)
 /* Units in front of a block that is to be aligned, in a region that is aligned to more. */
 static long front_in(long start, size_t alignment)
 {
-    long step = (long)(alignment / UNIT);
+    long step = (long)(alignment / HOLE_UNIT);
     long front = step > 1 ? (step - (start + 1) % step) % step : 0;
     return front == 1 ? front + step : front;
 }
@@ -216,7 +216,7 @@ static bool may_look_again(const struct model *model, long choice, long need, si
 
 static long with_room(long need, size_t alignment)
 {
-    return alignment > UNIT ? need + (long)(alignment / UNIT) + 1 : need;
+    return alignment > HOLE_UNIT ? need + (long)(alignment / HOLE_UNIT) + 1 : need;
 }
 
 /* Whether the fit may choose this hole (start NONE: may find none) for a request. */
@@ -279,12 +279,12 @@ static void side_end(struct side *side)
 
 static char *block_in(const struct side *side, long start)
 {
-    return side->base + start * UNIT + UNIT;
+    return side->base + start * HOLE_UNIT + HOLE_UNIT;
 }
 
 static long start_in(const struct side *side, const void *block)
 {
-    return ((const char *)block - side->base) / UNIT - 1;
+    return ((const char *)block - side->base) / HOLE_UNIT - 1;
 }
 
 /* ---- the plain space in the shape of the other ---- */
@@ -302,7 +302,8 @@ static bool shape_area(const struct hole_area *area, void *context)
         return true;
     }
     bool hole = area->kind == HOLE_AREA_HOLE;
-    void *block = holes_alloc(&shape->side->space, hole ? area->size - HOLE_OVERHEAD : area->size, UNIT, NULL, false);
+    void *block = holes_alloc(&shape->side->space, hole ? area->size - HOLE_OVERHEAD : area->size, HOLE_UNIT, NULL,
+                              false);
     assert_non_null(block);
     if (hole) {
         shape->to_free[shape->count++] = block;
@@ -352,10 +353,10 @@ static bool compare_area(const struct hole_area *area, void *context)
 {
     struct comparison *comparison = context;
     if (area->kind == HOLE_AREA_HOLE) {
-        long start = ((char *)area->address - comparison->side->base) / UNIT;
+        long start = ((char *)area->address - comparison->side->base) / HOLE_UNIT;
         assert_false(comparison->after_hole);
         assert_int_equal(start, comparison->next.start);
-        assert_int_equal(area->size, comparison->next.length * UNIT);
+        assert_int_equal(area->size, comparison->next.length * HOLE_UNIT);
         comparison->next = run_from(comparison->model, start + comparison->next.length);
     } else if (area->kind == HOLE_AREA_BLOCK) {
         assert_true(is_live(comparison->model, start_in(comparison->side, area->address)));
@@ -385,7 +386,7 @@ static void side_agrees(const struct side *side, const struct model *model)
     assert_true(holes_visit(&side->space, compare_area, &comparison));
     assert_int_equal(comparison.next.start, NONE);
     for (size_t word = 0; word < COUNT_OF(model->live); word++) {
-        held += (size_t)__builtin_popcountll(model->live[word]) * UNIT;
+        held += (size_t)__builtin_popcountll(model->live[word]) * HOLE_UNIT;
     }
     FOR_RUNS(run, model)
     {
@@ -398,8 +399,8 @@ static void side_agrees(const struct side *side, const struct model *model)
     assert_int_equal(figures->live_bytes, comparison.live);
     assert_int_equal(figures->live_bytes, held - comparison.blocks * HOLE_OVERHEAD);
     assert_int_equal(figures->holes, holes);
-    assert_int_equal(holes_bytes(&side->space), (size_t)UNITS * UNIT - held);
-    assert_int_equal(holes_largest(&side->space), largest * UNIT);
+    assert_int_equal(holes_bytes(&side->space), (size_t)UNITS * HOLE_UNIT - held);
+    assert_int_equal(holes_largest(&side->space), largest * HOLE_UNIT);
 }
 
 static void drive_agrees(struct drive *drive)
@@ -427,12 +428,12 @@ static size_t some_size(struct drive *drive)
 
 static size_t some_alignment(struct drive *drive)
 {
-    return random_chance(&drive->random, 75) ? UNIT : (size_t)1 << random_below(&drive->random, 17);
+    return random_chance(&drive->random, 75) ? HOLE_UNIT : (size_t)1 << random_below(&drive->random, 17);
 }
 
 static long units_of(size_t size)
 {
-    long units = (long)((size + HOLE_OVERHEAD + UNIT - 1) / UNIT);
+    long units = (long)((size + HOLE_OVERHEAD + HOLE_UNIT - 1) / HOLE_UNIT);
     return units < 2 ? 2 : units;
 }
 
@@ -444,7 +445,7 @@ static void block_is_right(const struct side *side, const struct model *model, v
     struct run run = {NONE, 0};
     if (block != NULL) {
         long start = start_in(side, block);
-        assert_true(aligned_to(block, UNIT));
+        assert_true(aligned_to(block, HOLE_UNIT));
         assert_true(aligned_to(block, alignment));
         run = run_at(model, start);
         assert_int_not_equal(run.start, NONE);
@@ -452,7 +453,7 @@ static void block_is_right(const struct side *side, const struct model *model, v
         long rest = run.start + run.length - start - need;
         size_t usable = holes_usable(block);
         assert_true(usable >= size);
-        assert_int_equal(usable, (need + (rest < 2 ? rest : 0)) * UNIT - HOLE_OVERHEAD);
+        assert_int_equal(usable, (need + (rest < 2 ? rest : 0)) * HOLE_UNIT - HOLE_OVERHEAD);
     }
     assert_true(may_choose(model, run, need, alignment));
 }
@@ -460,7 +461,7 @@ static void block_is_right(const struct side *side, const struct model *model, v
 static void note_block(struct drive *drive, struct slot *slot, char *block, bool zeroed)
 {
     size_t usable = holes_usable(block);
-    long units = (long)((usable + HOLE_OVERHEAD) / UNIT);
+    long units = (long)((usable + HOLE_OVERHEAD) / HOLE_UNIT);
     *slot = (struct slot){start_in(&drive->indexed, block), usable, random_next(&drive->random)};
     model_set(&drive->model, slot->start, units, true);
     drive->model.rover = slot->start + units;
@@ -511,7 +512,7 @@ static void do_free(struct drive *drive, struct slot *slot)
     drop(&drive->plain.space, block_in(&drive->plain, slot->start));
     assert_false(holes_is_block(&drive->indexed.space, segment, block));
     assert_int_equal(holes_find(&drive->indexed.space, segment, block).kind, HOLE_PLACE_FREE);
-    model_set(&drive->model, slot->start, (long)((slot->usable + HOLE_OVERHEAD) / UNIT), false);
+    model_set(&drive->model, slot->start, (long)((slot->usable + HOLE_OVERHEAD) / HOLE_UNIT), false);
     model_keep_rover(&drive->model);
     slot->start = NONE;
 }
@@ -539,12 +540,12 @@ static void do_resize(struct drive *drive, struct slot *slot)
     size_t size = random_chance(&drive->random, 50) ? some_size(drive)
                                                     : slot->usable + 200 - random_below(&drive->random, 400);
     size = size > PTRDIFF_MAX ? 0 : size;
-    long have = (long)((slot->usable + HOLE_OVERHEAD) / UNIT);
+    long have = (long)((slot->usable + HOLE_OVERHEAD) / HOLE_UNIT);
     long units = have;
     bool can = model_resize(&drive->model, slot->start, have, units_of(size), &units);
     assert_int_equal(resize(&drive->indexed.space, block, size), can);
     assert_int_equal(resize(&drive->plain.space, block_in(&drive->plain, slot->start), size), can);
-    size_t usable = (size_t)units * UNIT - HOLE_OVERHEAD;
+    size_t usable = (size_t)units * HOLE_UNIT - HOLE_OVERHEAD;
     assert_int_equal(holes_usable(block), usable);
     assert_true(pattern_holds(block, slot->usable, usable < slot->usable ? usable : slot->usable, slot->stamp));
     if (units > have) {
@@ -690,20 +691,20 @@ static void take_as_chosen(struct hole_space *space, void **block, size_t size)
     struct choice choice = {space->options.fit, holes_chunk_size(size), space->rover, NULL, NULL, 0};
     size_t holes = space->figures.holes;
     assert_true(holes_visit(space, choose_area, &choice));
-    *block = holes_alloc(space, size, UNIT, NULL, false);
+    *block = holes_alloc(space, size, HOLE_UNIT, NULL, false);
     if (choice.hole == NULL) {
         assert_null(*block);
         return;
     }
     assert_non_null(*block);
-    const char *chunk = (char *)*block - UNIT;
+    const char *chunk = (char *)*block - HOLE_UNIT;
     size_t used = holes_usable(*block) + HOLE_OVERHEAD;
     if (choice.fit == CAIRN_FIT_FIRST) {
         assert_ptr_equal(chunk, choice.hole);
     } else if (choice.fit == CAIRN_FIT_NEXT) {
         assert_ptr_equal(chunk, choice.behind != NULL ? choice.behind : choice.hole);
     } else if (space->figures.holes == holes) {
-        struct hole_place rest = holes_find(space, segment_at(chunk), chunk + used + UNIT);
+        struct hole_place rest = holes_find(space, segment_at(chunk), chunk + used + HOLE_UNIT);
         assert_int_equal(rest.kind, HOLE_PLACE_FREE);
         assert_int_equal(used + rest.size, choice.size);
     } else {
@@ -840,7 +841,7 @@ static void growing_agrees(struct growing *growing)
 static void growing_alloc(struct growing *growing, size_t i)
 {
     size_t size = random_below(&growing->random, random_chance(&growing->random, 10) ? MIB(2) : KIB(60));
-    size_t alignment = random_chance(&growing->random, 80) ? UNIT : KIB(4) << random_below(&growing->random, 9);
+    size_t alignment = random_chance(&growing->random, 80) ? HOLE_UNIT : KIB(4) << random_below(&growing->random, 9);
     bool zeroed = false;
     growing->blocks[i] = holes_alloc(&growing->space, size, alignment, &zeroed, true);
     if (growing->blocks[i] != NULL) {
@@ -994,14 +995,14 @@ static void free_in_order(struct page_space *small, const size_t order[PIECES])
     bool live[PIECES];
     for (size_t i = 0; i < PIECES; i++) {
         bool last = i == PIECES - 1;
-        blocks[i] = holes_alloc(&small->space, last ? holes_largest(&small->space) - HOLE_OVERHEAD : sizes[i], UNIT,
-                                NULL, false);
+        blocks[i] = holes_alloc(&small->space, last ? holes_largest(&small->space) - HOLE_OVERHEAD : sizes[i],
+                                HOLE_UNIT, NULL, false);
         assert_non_null(blocks[i]);
-        assert_ptr_equal(blocks[i], i == 0 ? small->page + UNIT : blocks[i - 1] + holes_usable(blocks[i - 1]) + 8);
+        assert_ptr_equal(blocks[i], i == 0 ? small->page + HOLE_UNIT : blocks[i - 1] + holes_usable(blocks[i - 1]) + 8);
         live[i] = true;
     }
     assert_int_equal(small->space.figures.holes, 0);
-    assert_null(holes_alloc(&small->space, 1, UNIT, NULL, false));
+    assert_null(holes_alloc(&small->space, 1, HOLE_UNIT, NULL, false));
     for (size_t i = 0; i < PIECES; i++) {
         drop(&small->space, blocks[order[i]]);
         live[order[i]] = false;
@@ -1051,7 +1052,7 @@ static void next_fit_goes_round(void **state)
     drop(space, a);
     assert_ptr_equal(take(space, 200), a);
     assert_ptr_equal(take(space, size), end);
-    assert_null(holes_alloc(space, 505, UNIT, NULL, false));
+    assert_null(holes_alloc(space, 505, HOLE_UNIT, NULL, false));
     drop(space, a);
     assert_ptr_equal(take(space, 200), a);
     assert_ptr_equal(take(space, 400), c); /* what is left of a is too small */
@@ -1131,7 +1132,7 @@ static void the_rover_is_not_inside_a_new_hole(void **state)
     space.rover = (uintptr_t)region + KIB(32);
     assert_true(holes_give(&space, region, KIB(64), true) > 0);
     space_is_sound(&space);
-    assert_ptr_equal(take(&space, 100), region + UNIT);
+    assert_ptr_equal(take(&space, 100), region + HOLE_UNIT);
     holes_release_all(&space);
     assert_true(os->release(region, KIB(64)));
     meta_release(&meta);
@@ -1234,26 +1235,26 @@ static void given_memory_is_used_and_left_alone(void **state)
     assert_int_equal(holes_give(&space, base - 1, 16 * page + 2, false), 16 * page - HOLE_SEGMENT_TAIL);
     assert_int_equal(space.figures.segment_bytes, 16 * page);
     bool zeroed = true;
-    char *block = holes_alloc(&space, 8 * page, UNIT, &zeroed, false);
-    assert_ptr_equal(block, base + UNIT);
+    char *block = holes_alloc(&space, 8 * page, HOLE_UNIT, &zeroed, false);
+    assert_ptr_equal(block, base + HOLE_UNIT);
     assert_false(zeroed);
     assert_true(bytes_are(block + 16, 0xAA, 8 * page - 16));
-    assert_null(holes_alloc(&space, 8 * page, UNIT, NULL, false));
-    char *rest = holes_alloc(&space, holes_largest(&space) - HOLE_OVERHEAD, UNIT, NULL, false);
+    assert_null(holes_alloc(&space, 8 * page, HOLE_UNIT, NULL, false));
+    char *rest = holes_alloc(&space, holes_largest(&space) - HOLE_OVERHEAD, HOLE_UNIT, NULL, false);
     assert_non_null(rest);
-    assert_null(holes_alloc(&space, 1, UNIT, NULL, false));
+    assert_null(holes_alloc(&space, 1, HOLE_UNIT, NULL, false));
     drop(&space, block);
     assert_int_equal(space.figures.warm_bytes, 0);
     assert_int_equal(holes_due(&space), 0);
     assert_int_equal(holes_trim(&space), 0);
     assert_true(bytes_are(block + 16, 0xAA, 8 * page - 32));
-    assert_ptr_equal(holes_alloc(&space, 8 * page, UNIT, NULL, false), block);
+    assert_ptr_equal(holes_alloc(&space, 8 * page, HOLE_UNIT, NULL, false), block);
     drop(&space, block);
     drop(&space, rest);
     assert_int_equal(holes_trim(&space), 0);
     assert_int_equal(space.figures.segments, 1);
     space_is_sound(&space);
-    void *elsewhere = holes_alloc(&space, 20 * page, UNIT, NULL, true);
+    void *elsewhere = holes_alloc(&space, 20 * page, HOLE_UNIT, NULL, true);
     assert_int_equal(space.figures.segments, 2);
     assert_non_null(elsewhere);
     holes_release_all(&space);
@@ -1278,9 +1279,9 @@ static void a_region_beyond_two_gigabytes_is_more_than_one_segment(void **state)
     assert_int_equal(holes_give(&space, base, size, true), size - 2 * HOLE_SEGMENT_TAIL);
     assert_int_equal(space.figures.segments, 2);
     assert_int_equal(holes_largest(&space), MIB(2048) - HOLE_SEGMENT_TAIL);
-    assert_non_null(holes_alloc(&space, HOLE_REQUEST_MAX, UNIT, NULL, false));
+    assert_non_null(holes_alloc(&space, HOLE_REQUEST_MAX, HOLE_UNIT, NULL, false));
     assert_non_null(holes_alloc(&space, MIB(1023), MIB(1), NULL, false));
-    char *last = holes_alloc(&space, KIB(64) - HOLE_SEGMENT_TAIL - HOLE_OVERHEAD, UNIT, NULL, false);
+    char *last = holes_alloc(&space, KIB(64) - HOLE_SEGMENT_TAIL - HOLE_OVERHEAD, HOLE_UNIT, NULL, false);
     assert_non_null(last);
     space_is_sound(&space);
     holes_release_all(&space);
@@ -1296,10 +1297,10 @@ static void requests_beyond_the_bounds_are_refused(void **state)
     struct hole_space space;
     struct meta meta = {0};
     space_init(&space, &meta, CAIRN_FIT_BEST, false);
-    assert_null(holes_alloc(&space, (size_t)HOLE_REQUEST_MAX + 1, UNIT, NULL, true));
-    assert_null(holes_alloc(&space, SIZE_MAX, UNIT, NULL, true));
+    assert_null(holes_alloc(&space, (size_t)HOLE_REQUEST_MAX + 1, HOLE_UNIT, NULL, true));
+    assert_null(holes_alloc(&space, SIZE_MAX, HOLE_UNIT, NULL, true));
     assert_null(holes_alloc(&space, 1, (size_t)2 * HOLE_REQUEST_MAX, NULL, true));
-    assert_null(holes_alloc(&space, 1, UNIT, NULL, false));
+    assert_null(holes_alloc(&space, 1, HOLE_UNIT, NULL, false));
     assert_int_equal(space.figures.segments, 0);
     void *block = take(&space, 0);
     assert_int_equal(holes_usable(block), HOLE_CHUNK_MIN - HOLE_OVERHEAD);
@@ -1327,16 +1328,16 @@ static void segments_are_as_large_as_they_must_and_can_be(void **state)
     holes_trim(&space);
     assert_int_equal(space.figures.segments, 0);
     os_fake_budget(os_fake_reserved_bytes() + KIB(600));
-    assert_non_null(holes_alloc(&space, 100, UNIT, NULL, true)); /* half of one */
+    assert_non_null(holes_alloc(&space, 100, HOLE_UNIT, NULL, true)); /* half of one */
     assert_int_equal(space.figures.segment_bytes, KIB(512));
-    assert_non_null(holes_alloc(&space, KIB(500), UNIT, NULL, true));
-    assert_null(holes_alloc(&space, KIB(90), UNIT, NULL, true));
-    assert_non_null(holes_alloc(&space, KIB(66), UNIT, NULL, true)); /* the least that serves */
+    assert_non_null(holes_alloc(&space, KIB(500), HOLE_UNIT, NULL, true));
+    assert_null(holes_alloc(&space, KIB(90), HOLE_UNIT, NULL, true));
+    assert_non_null(holes_alloc(&space, KIB(66), HOLE_UNIT, NULL, true)); /* the least that serves */
     space_is_sound(&space);
     os_fake_budget(0);
     assert_true(holes_reserve(&space, MIB(5)));
     size_t segments = space.figures.segments;
-    assert_non_null(holes_alloc(&space, MIB(5), UNIT, NULL, false));
+    assert_non_null(holes_alloc(&space, MIB(5), HOLE_UNIT, NULL, false));
     assert_int_equal(space.figures.segments, segments);
     holes_release_all(&space);
     meta_release(&meta);
@@ -1375,11 +1376,11 @@ static void an_unused_end_stays_untouched(void **state)
         struct meta meta = {0};
         space_init(&space, &meta, fits[f], false);
         char *block = take(&space, KIB(100));
-        assert_int_equal(os->resident(block - UNIT, MIB(1)), 2 * os_page_size());
+        assert_int_equal(os->resident(block - HOLE_UNIT, MIB(1)), 2 * os_page_size());
         bool zeroed = false;
-        char *more = holes_alloc(&space, KIB(700), UNIT, &zeroed, true);
+        char *more = holes_alloc(&space, KIB(700), HOLE_UNIT, &zeroed, true);
         assert_true(zeroed);
-        assert_null(pagemap_get(block - UNIT + MIB(1) - 1));
+        assert_null(pagemap_get(block - HOLE_UNIT + MIB(1) - 1));
         assert_ptr_equal(pagemap_get(more + KIB(700) - 1), pagemap_get(block));
         holes_release_all(&space);
         meta_release(&meta);
@@ -1394,14 +1395,14 @@ static void refused_pages_refuse_the_request_alone(void **state)
     space_init(&space, &meta, CAIRN_FIT_BEST, false);
     char *block = take(&space, 1000);
     os_fake_refuse_from(OS_FAKE_COMMIT, 0);
-    assert_null(holes_alloc(&space, KIB(100), UNIT, NULL, true));
+    assert_null(holes_alloc(&space, KIB(100), HOLE_UNIT, NULL, true));
     assert_false(resize(&space, block, KIB(200)));
     assert_int_equal(holes_usable(block), 1000);
     assert_int_equal(space.figures.live_blocks, 1);
     space_is_sound(&space);
     os_fake_refuse_none();
     assert_true(resize(&space, block, KIB(200)));
-    assert_non_null(holes_alloc(&space, KIB(100), UNIT, NULL, true));
+    assert_non_null(holes_alloc(&space, KIB(100), HOLE_UNIT, NULL, true));
     assert_int_equal(space.figures.segments, 1);
     holes_release_all(&space);
     meta_release(&meta);
@@ -1554,7 +1555,7 @@ static void pages_used_between_ticks_stay(void **state)
     assert_int_equal(os_fake_calls().purge, 1);
     assert_int_equal(resident_pages(&warming, warming.a), 0);
     bool zeroed = false;
-    assert_ptr_equal(holes_alloc(space, 16 * warming.page, UNIT, &zeroed, false), warming.a);
+    assert_ptr_equal(holes_alloc(space, 16 * warming.page, HOLE_UNIT, &zeroed, false), warming.a);
     assert_true(zeroed);
     assert_true(bytes_are(warming.a, 0, 16 * warming.page));
     warming_end(&warming);

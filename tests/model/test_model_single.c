@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The Cairn authors */
 
 /* test_model_single.c: random operations against the model on single heaps: every geometry, exact or not, both
- * alignments, with one thread and with several under one lock (as under a GIL). 6 million operations. */
+ * alignments, with one thread and with several under one lock (as under a GIL); and packed. 8 million operations. */
 
 #include "support/model.h"
 #include "support/os_fake.h"
@@ -52,6 +52,28 @@ static void standard(void **state)
     run_options("default");
 }
 
+static void packed(void **state)
+{
+    (void)state;
+    for (unsigned variant = 0; variant < 4; variant++) {
+        struct model_plan plan = {
+            .name = "packed",
+            .geometry = "default",
+            .as_told = true,
+            .single = true,
+            .packed = true,
+            .exact = variant == 1,
+            .min_alignment = 16,
+            .limit = variant == 2 ? KIB(6000) : 0,
+            .purge_delay_ms = CAIRN_PURGE_DELAY_DEFAULT_MS,
+            .threads = variant == 3 ? 4 : 1,
+            .operations = test_scaled(ALONE),
+            .blocks_max = variant == 3 ? 1000 : 4000,
+        };
+        assert_true(model_run(&plan) >= plan.operations);
+    }
+}
+
 int main(void)
 {
     os_fake_install();
@@ -59,6 +81,7 @@ int main(void)
         cmocka_unit_test(classic),
         cmocka_unit_test(cpython),
         cmocka_unit_test(standard),
+        cmocka_unit_test(packed),
     };
     return cmocka_run_group_tests_name("model, single heaps", tests, NULL, NULL);
 }

@@ -67,6 +67,9 @@ struct model {
     struct worker workers[MODEL_THREADS_MAX];
 };
 
+/* Of heap/geometry.h, whose types have names that are the model's. */
+void geometry_pack(cairn_heap *heap);
+
 /* ---- failure ---- */
 
 _Noreturn static void give_up(const struct worker *worker, const char *what, const struct block *block)
@@ -884,6 +887,9 @@ static void prepare(struct model *model, const struct model_plan *plan)
     }
     model->heap = plan->as_told ? heap_as_told(&options) : cairn_heap_create(&options);
     require(model->heap != NULL);
+    if (plan->packed) {
+        geometry_pack(model->heap);
+    }
     cairn_heap_geometry(model->heap, &model->geometry);
     for (unsigned w = 0; w < plan->threads; w++) {
         struct worker *worker = &model->workers[w];

@@ -30,6 +30,7 @@ struct model_plan {
     const char *geometry;         /* as cairn_geometry_parse() reads it */
     bool as_told;                 /* geometry, fit and no_pools are as told here, whatever the policy of the run */
     bool single;                  /* heap kind */
+    bool packed;                  /* as Python's heap is */
     bool exact;                   /* heap option */
     size_t min_alignment;         /* heap option */
     size_t limit;                 /* heap option; not 0: requests may be refused, held bytes stay below */

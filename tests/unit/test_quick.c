@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 The Cairn authors */
+
+/* test_quick.c: quick lists of a packed heap: freed blocks of holes wait for the next request of their size, and what is
+ * left of a hole for the next of any. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "heap/geometry.h"
+#include "heap/hole_quick.h"
+#include "heap/types.h"
+#include "support/test.h"
+
+enum { SIZE = 600, OTHER = 408 }; /* bytes, above what pools of a packed heap serve */
+
+#define NEVER_MS 3600000u
+
+static cairn_heap *packed_heap(size_t limit)
+{
+    cairn_geometry geometry;
+    cairn_heap_options options = options_of_preset("default", &geometry);
+    assert_int_equal(cairn_geometry_preset("default", &geometry), 0);
+    options.single = true;
+    options.min_alignment = 16;
+    options.purge_delay_ms = NEVER_MS;
+    options.limit = limit;
+    cairn_heap *heap = heap_as_told(&options);
+    assert_non_null(heap);
+    geometry_pack(heap);
+    return heap;
+}
+
+static void *get(cairn_heap *heap, size_t size)
+{
+    void *block = cairn_alloc(heap, size);
+    assert_non_null(block);
+    bytes_fill(block, (int)(size & 0x7F), size);
+    return block;
+}
+
+static void the_block_freed_last_serves_the_next_request_of_its_size(void **state)
+{
+    (void)state;
+    cairn_heap *heap = packed_heap(0);
+    void *first = get(heap, SIZE);
+    void *second = get(heap, SIZE);
+    void *other = get(heap, OTHER);
+    size_t requests = stats_of(heap)->requests;
+    cairn_free(heap, first);
+    cairn_free(heap, second);
+    assert_int_equal(stats_of(heap)->large_blocks, 1);
+    assert_int_equal(stats_of(heap)->live_blocks, 1);
+    assert_int_equal(stats_of(heap)->requests - stats_of(heap)->frees, 1);
+    heap_is_sound(heap);
+    void *third = get(heap, OTHER);
+    assert_ptr_not_equal(third, first);
+    assert_ptr_not_equal(third, second);
+    assert_ptr_equal(cairn_alloc(heap, SIZE), second);
+    assert_ptr_equal(cairn_alloc(heap, SIZE - 15), first);
+    assert_int_equal(stats_of(heap)->requests, requests + 3);
+    assert_int_equal(stats_of(heap)->large_blocks, 4);
+    assert_true(bytes_are(other, OTHER & 0x7F, OTHER));
+    assert_true(bytes_are(third, OTHER & 0x7F, OTHER));
+    heap_is_sound(heap);
+    cairn_heap_destroy(heap);
+}
+
+static void blocks_made_together_lie_together(void **state)
+{
+    (void)state;
+    cairn_heap *heap = packed_heap(0);
+    static const size_t sizes[] = {SIZE, OTHER, 2040, 240, 1000};
+    char *before = get(heap, 300);
+    size_t before_size = cairn_usable_size(before);
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        char *block = get(heap, sizes[i]);
+        assert_ptr_equal(block, before + before_size + HOLE_OVERHEAD);
+        before = block;
+        before_size = cairn_usable_size(block);
+        heap_is_sound(heap);
+    }
+    cairn_heap_destroy(heap);
+}
+
+static void so_many_of_a_size_are_kept_and_no_more(void **state)
+{
+    (void)state;
+    enum { MORE = 5 };
+    cairn_heap *heap = packed_heap(0);
+    void *blocks[2 * (QUICK_KEPT + MORE)];
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        blocks[i] = get(heap, SIZE);
+    }
+    size_t holes = stats_of(heap)->holes;
+    for (size_t i = 0; i < COUNT_OF(blocks); i += 2) {
+        cairn_free(heap, blocks[i]);
+    }
+    heap_is_sound(heap);
+    assert_int_equal(quick_sum(&heap->holes).blocks, QUICK_KEPT + 1); /* and the rest of their hole */
+    assert_int_equal(stats_of(heap)->holes, holes + QUICK_KEPT + MORE);
+    for (size_t i = 1; i < COUNT_OF(blocks); i += 2) {
+        assert_true(bytes_are(blocks[i], SIZE & 0x7F, SIZE));
+        cairn_free(heap, blocks[i]);
+    }
+    heap_is_sound(heap);
+    assert_int_equal(stats_of(heap)->live_blocks, 0);
+    assert_int_equal(stats_of(heap)->live_bytes, 0);
+    cairn_heap_destroy(heap);
+}
+
+static void a_trim_makes_what_is_kept_one_hole(void **state)
+{
+    (void)state;
+    cairn_heap *heap = packed_heap(0);
+    void *blocks[10];
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        blocks[i] = get(heap, SIZE + 16 * i);
+    }
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        cairn_free(heap, blocks[i]);
+    }
+    assert_int_equal(quick_sum(&heap->holes).blocks, COUNT_OF(blocks) + 1);
+    (void)cairn_trim(heap);
+    heap_is_sound(heap);
+    assert_int_equal(quick_sum(&heap->holes).blocks, 0);
+    assert_int_equal(stats_of(heap)->held_bytes, 0);
+    assert_true(stats_of(heap)->holes <= 1);
+    cairn_free(heap, get(heap, SIZE));
+    heap_is_sound(heap);
+    cairn_heap_destroy(heap);
+}
+
+static void what_is_kept_serves_before_a_request_is_refused(void **state)
+{
+    (void)state;
+    enum { LIMIT = 64 * 1024, BLOCKS = 40 };
+    cairn_heap *heap = packed_heap(LIMIT);
+    void *blocks[BLOCKS];
+    for (size_t i = 0; i < BLOCKS; i++) {
+        blocks[i] = get(heap, 1024 + 16 * i);
+    }
+    for (size_t i = 0; i < BLOCKS; i++) {
+        cairn_free(heap, blocks[i]);
+    }
+    void *large = get(heap, LIMIT - 1024);
+    assert_int_equal(stats_of(heap)->requests_failed, 0);
+    heap_is_sound(heap);
+    cairn_free(heap, large);
+    cairn_heap_destroy(heap);
+}
+
+static void a_block_that_is_kept_is_freed_twice(void **state)
+{
+    (void)state;
+    cairn_heap *heap = packed_heap(0);
+    void *block = get(heap, SIZE);
+    cairn_free(heap, block);
+    misuse_record_start();
+    cairn_free(heap, block);
+    assert_int_equal(misuse_record_now()->count, 1);
+    assert_int_equal(misuse_record_now()->last.kind, CAIRN_MISUSE_DOUBLE_FREE);
+    assert_null(cairn_realloc(heap, block, 2 * SIZE));
+    assert_int_equal(misuse_record_now()->count, 2);
+    assert_int_equal(misuse_record_now()->last.kind, CAIRN_MISUSE_DOUBLE_FREE);
+    cairn_free(heap, (char *)block + 32);
+    assert_int_equal(misuse_record_now()->count, 3);
+    (void)misuse_record_stop();
+    heap_is_sound(heap);
+    cairn_heap_destroy(heap);
+}
+
+static void zeros_are_zeros_in_a_block_that_was_kept(void **state)
+{
+    (void)state;
+    cairn_heap *heap = packed_heap(0);
+    cairn_free(heap, get(heap, SIZE));
+    void *block = cairn_calloc(heap, 1, SIZE);
+    assert_non_null(block);
+    assert_true(bytes_are(block, 0, SIZE));
+    block = cairn_calloc(heap, 1, OTHER);
+    assert_true(bytes_are(block, 0, OTHER));
+    cairn_heap_destroy(heap);
+}
+
+static void shared_heaps_keep_nothing(void **state)
+{
+    (void)state;
+    cairn_geometry geometry;
+    cairn_heap_options options = options_of_preset("default", &geometry);
+    cairn_heap *heap = heap_as_told(&options);
+    assert_non_null(heap);
+    geometry_pack(heap);
+    assert_null(heap->holes.quick);
+    cairn_free(heap, get(heap, KIB(20)));
+    assert_int_equal(stats_of(heap)->large_blocks, 0);
+    heap_is_sound(heap);
+    cairn_heap_destroy(heap);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_block_freed_last_serves_the_next_request_of_its_size),
+        cmocka_unit_test(blocks_made_together_lie_together),
+        cmocka_unit_test(so_many_of_a_size_are_kept_and_no_more),
+        cmocka_unit_test(a_trim_makes_what_is_kept_one_hole),
+        cmocka_unit_test(what_is_kept_serves_before_a_request_is_refused),
+        cmocka_unit_test(a_block_that_is_kept_is_freed_twice),
+        cmocka_unit_test(zeros_are_zeros_in_a_block_that_was_kept),
+        cmocka_unit_test(shared_heaps_keep_nothing),
+    };
+    return cmocka_run_group_tests_name("quick lists", tests, NULL, NULL);
+}
