@@ -635,8 +635,9 @@ def test_geometry_of_ones_own(run):
 def test_fit_and_pools(run, fit, pools):
     """They reach both heaps; what Python computes stays the same."""
     outcome = run(f"--fit={fit}", f"--pools={pools}", "--stats=json", PYTHON, "-c", WORK)
-    for heap in heaps_of(outcome).values():
-        assert (heap["arenas_created"] > 0) == (pools == "on")
+    heaps = heaps_of(outcome)
+    assert (heaps["python"]["arenas_created"] > 0) == (pools == "on")
+    for heap in heaps.values():
         assert heap["hole_searches"] > 0
         assert (heap["class_count"] == 0) == (pools == "off")
 
