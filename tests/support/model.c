@@ -879,6 +879,7 @@ static void prepare(struct model *model, const struct model_plan *plan)
     options.purge_delay_ms = plan->purge_delay_ms;
     options.fit = plan->fit;
     options.no_pools = plan->no_pools;
+    options.huge = CAIRN_HUGE_NEVER; /* the system would fill huge pages up between two looks at what is resident */
     options.memory_size = plan->memory_size;
     if (plan->memory_size != 0) {
         model->memory = os->reserve(plan->memory_size, os_page_size());
