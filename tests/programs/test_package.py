@@ -366,7 +366,7 @@ def test_check_finds_what_was_overwritten(on_cairn):
     code = """
 import cairn, ctypes
 print(cairn.check())
-block = bytes(200)
+block = bytes(60)
 address = id(block)
 del block  # its block is the first free one of its pool now: the next one's address is in it
 ctypes.c_uint64.from_address(address).value = 0x4141414141414140
