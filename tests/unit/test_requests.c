@@ -436,6 +436,7 @@ static size_t from_holes(cairn_heap *heap, size_t size, size_t count)
 
 static void a_heap_that_is_told_so_serves_a_few_requests_of_a_class_from_holes(void **state)
 {
+    only_with_pools();
     cairn_heap *heap = heap_in(state);
     assert_int_equal(from_holes(heap, 256, 8), 0);
     geometry_few_from_holes(heap, 128, 3);
