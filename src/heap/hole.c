@@ -433,26 +433,30 @@ static void *cut(struct hole_space *space, struct chunk *hole, size_t need, size
     return chunk_block(chunk);
 }
 
+/* The hole that serves, in a new segment if there is none and `may_grow`; NULL: none. */
+static inline struct chunk *find_hole(struct hole_space *space, size_t need, size_t alignment, bool may_grow)
+{
+    struct chunk *hole = choose(space, need, alignment);
+    if (UNLIKELY(!hole) && may_grow && grow(space, need + alignment_room(alignment))) {
+        hole = choose(space, need, alignment);
+    }
+    return hole;
+}
+
 void *holes_alloc(struct hole_space *space, size_t size, size_t alignment, bool *zeroed, bool may_grow)
 {
     if (UNLIKELY(size > HOLE_REQUEST_MAX || alignment > HOLE_REQUEST_MAX)) {
         return NULL;
     }
     size_t need = holes_chunk_size(size);
-    struct chunk *hole = choose(space, need, alignment);
-    if (UNLIKELY(!hole) && may_grow && grow(space, need + alignment_room(alignment))) {
-        hole = choose(space, need, alignment);
-    }
+    struct chunk *hole = find_hole(space, need, alignment, may_grow);
     return LIKELY(hole) ? cut(space, hole, need, alignment, zeroed) : NULL;
 }
 
 void *holes_alloc_most(struct hole_space *space, size_t size, size_t most, bool may_grow)
 {
     size_t need = holes_chunk_size(size);
-    struct chunk *hole = index_choose(space, need);
-    if (UNLIKELY(!hole) && may_grow && grow(space, need)) {
-        hole = index_choose(space, need);
-    }
+    struct chunk *hole = find_hole(space, need, 1, may_grow);
     if (UNLIKELY(!hole)) {
         return NULL;
     }
