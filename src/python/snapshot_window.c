@@ -31,7 +31,7 @@ enum {
     LEAST_WAIT_NS = 50000, /* a shorter one is left out */
     WAIT_NS = 1500000,
     LONG_WAIT_NS = 2000000,
-    LAST_DOUBLED = 4, /* so often at most, by how far the limit of floating garbage is passed */
+    LAST_DOUBLED = 4, /* so often at most, by how near the limit of floating garbage is, or how far it is passed */
 };
 
 struct window window;
@@ -276,18 +276,22 @@ static uint64_t wait_for_copies(uint64_t copied)
     return early ? 0 : spread(left / (window.copies_tick * slower + 1), most_ns << misses);
 }
 
-/* And so is one that makes garbage faster than it is found. */
+/* And so is one that makes garbage faster than it is found. A heap of a few hundred thousand objects fills three hundredths
+ * of its limit from one tick to the next: so the waits that double begin a few ticks before the limit, not at it. */
 static uint64_t wait_for_garbage(void)
 {
-    static const double aim = 0.95;  /* of the limit */
-    static const double step = 0.03; /* beyond the limit, as a share of it, at which waits are doubled */
+    static const double ticks = 3, most_ahead = 0.1; /* of them, and of the limit, that is kept in reserve */
+    static const double margin = 0.05;               /* of the limit, below that: where it is to end if all goes well */
+    static const double step = 0.03;                 /* of the limit, from one doubling to the next */
+    double ahead = ticks / 100 / trigger_hundredth();
+    double near = 1 - (ahead < most_ahead ? ahead : most_ahead);
     double floating = trigger_floating(0, trigger_at_clone());
-    if (floating >= 1) {
-        double steps = (floating - 1) / step;
+    if (floating >= near) {
+        double steps = (floating - near) / step;
         unsigned doubled = steps < LAST_DOUBLED ? (unsigned)steps : LAST_DOUBLED;
         return trigger_misses() == 0 ? (uint64_t)LONG_WAIT_NS << doubled : LONG_WAIT_NS; /* too late is too late */
     }
-    return spread((aim - floating) * 100 * trigger_hundredth(), LONG_WAIT_NS);
+    return spread((near - margin - floating) * 100 * trigger_hundredth(), LONG_WAIT_NS);
 }
 
 static void slow_down(uint64_t wait_ns)
