@@ -276,15 +276,14 @@ static uint64_t wait_for_copies(uint64_t copied)
     return early ? 0 : spread(left / (window.copies_tick * slower + 1), most_ns << misses);
 }
 
-/* And so is one that makes garbage faster than it is found. A heap of a few hundred thousand objects fills three hundredths
- * of its limit from one tick to the next: so the waits that double begin a few ticks before the limit, not at it. */
+/* And so is one that makes garbage faster than it is found. At the limit waits are doubled from step to step. Where a tick
+ * is a step and more, as with a few hundred thousand objects, they begin as many ticks before it as make a difference. */
 static uint64_t wait_for_garbage(void)
 {
-    static const double ticks = 3, most_ahead = 0.1; /* of them, and of the limit, that is kept in reserve */
-    static const double margin = 0.05;               /* of the limit, below that: where it is to end if all goes well */
-    static const double step = 0.03;                 /* of the limit, from one doubling to the next */
-    double ahead = ticks / 100 / trigger_hundredth();
-    double near = 1 - (ahead < most_ahead ? ahead : most_ahead);
+    static const double step = 0.03, most_ahead = 0.1, margin = 0.05; /* of the limit */
+    static const double ticks = 4;
+    double ahead = ticks / 100 / trigger_hundredth() - step;
+    double near = 1 - (ahead < 0 ? 0 : ahead < most_ahead ? ahead : most_ahead);
     double floating = trigger_floating(0, trigger_at_clone());
     if (floating >= near) {
         double steps = (floating - near) / step;
