@@ -7,15 +7,31 @@
 
 #include "heap/meta.h"
 
+static unsigned most_kept(size_t list)
+{
+    return list <= QUICK_CUT / HOLE_UNIT + 1 ? QUICK_KEPT : list > QUICK_LARGE / HOLE_UNIT ? QUICK_KEPT_LARGE : 0;
+}
+
+static void empty_lists(struct quick_lists *quick)
+{
+    for (size_t list = 0; list < QUICK_LISTS; list++) {
+        quick->first[list] = NULL;
+        atomic_store_explicit(&quick->room[list], (uint8_t)most_kept(list), memory_order_relaxed);
+    }
+}
+
 bool quick_start(struct hole_space *space)
 {
     space->quick = meta_alloc(space->options.meta, sizeof *space->quick);
+    if (space->quick) {
+        empty_lists(space->quick);
+    }
     return space->quick != NULL;
 }
 
 static unsigned kept_in(const struct quick_lists *quick, size_t list)
 {
-    return atomic_load_explicit(&quick->kept[list], memory_order_relaxed);
+    return most_kept(list) - atomic_load_explicit(&quick->room[list], memory_order_relaxed);
 }
 
 static void set_rest(struct quick_lists *quick, struct chunk *rest, size_t size)
@@ -25,7 +41,7 @@ static void set_rest(struct quick_lists *quick, struct chunk *rest, size_t size)
 }
 
 /* Should another thread fork now, the child may lose the chunk, but gives it to nobody twice. */
-struct chunk *quick_cut(const struct hole_space *space, size_t need)
+static struct chunk *cut(const struct hole_space *space, size_t need)
 {
     struct quick_lists *quick = space->quick;
     struct chunk *chunk = quick->rest;
@@ -43,6 +59,17 @@ struct chunk *quick_cut(const struct hole_space *space, size_t need)
     size_t split = atomic_load_explicit(&quick->split, memory_order_relaxed);
     atomic_store_explicit(&quick->split, split + 1, memory_order_relaxed);
     return chunk;
+}
+
+void *quick_cut(const struct hole_space *space, size_t size)
+{
+    struct chunk *chunk = size <= QUICK_CUT ? cut(space, holes_chunk_size(size)) : NULL;
+    if (!chunk) {
+        return NULL;
+    }
+    _Atomic(uint64_t) *served = &space->quick->served;
+    atomic_store_explicit(served, atomic_load_explicit(served, memory_order_relaxed) + 1, memory_order_relaxed);
+    return chunk_block(chunk);
 }
 
 static void flush_rest(struct hole_space *space)
@@ -66,7 +93,7 @@ void *quick_alloc(struct hole_space *space, size_t size, bool may_grow)
     }
     set_rest(space->quick, chunk, chunk_size(chunk));
     chunk_set(chunk, chunk_header(chunk) ^ ~CHUNK_LOW);
-    return chunk_block(quick_cut(space, need));
+    return chunk_block(cut(space, need));
 }
 
 void quick_flush(struct hole_space *space)
@@ -88,10 +115,7 @@ void quick_forget(struct hole_space *space)
     if (quick) {
         set_rest(quick, NULL, 0);
         atomic_store_explicit(&quick->split, 0, memory_order_relaxed);
-    }
-    for (size_t list = 0; quick && list < QUICK_LISTS; list++) {
-        quick->first[list] = NULL;
-        atomic_store_explicit(&quick->kept[list], 0, memory_order_relaxed);
+        empty_lists(quick);
     }
 }
 

@@ -6,8 +6,8 @@
  *
  * A *kept* block is free: to the walk it is a hole, to a free a block freed twice. To the holes beside it, and in
  * hole_figures, it is a block in use: its chunk is USED, with the complement of the check tag in its header. At most
- * QUICK_KEPT blocks of a size are kept, the newest serves first, and all of them become holes when memory is short and
- * when the heap's pools are swept (sweep.h).
+ * QUICK_KEPT blocks of a size are kept, of the larger ones QUICK_KEPT_LARGE, the newest serves first, and all of them
+ * become holes when memory is short and when the heap's pools are swept (sweep.h).
  *
  * Lock rule: only for heaps that are used by one thread at a time. That thread calls these functions, without the heap's
  * lock but for quick_flush(); the counts may be read by anyone. */
@@ -18,19 +18,22 @@
 #include "heap/hole_private.h"
 
 enum {
-    QUICK_MAX = 2048, /* bytes of the largest request that is served from a list */
+    QUICK_CUT = 2048,   /* bytes of the largest request that is cut from the rest */
+    QUICK_LARGE = 4096, /* of larger sizes, those from here on are kept: CPython's buffers begin with so much */
+    QUICK_MAX = 4608,   /* and to here */
     QUICK_LISTS = QUICK_MAX / HOLE_UNIT + 2,
-    QUICK_KEPT = 16,   /* most blocks of a size that are kept */
-    QUICK_REST = 16384 /* bytes of a hole that are cut at once, at most */
+    QUICK_KEPT = 16,      /* most blocks of a size that are kept */
+    QUICK_KEPT_LARGE = 2, /* the same of the larger sizes */
+    QUICK_REST = 16384    /* bytes of a hole that are cut at once, at most */
 };
 
 struct quick_lists {
-    struct chunk *first[QUICK_LISTS]; /* by size in units; linked by `right`, the newest first */
-    _Atomic(uint8_t) kept[QUICK_LISTS];
-    struct chunk *rest;        /* a kept block that requests of any size are cut from; NULL: none */
-    _Atomic(size_t) rest_size; /* bytes of its chunk; 0: none */
-    _Atomic(uint64_t) served;  /* requests, ever */
-    _Atomic(size_t) split;     /* blocks cut from rests, ever: hole_figures does not know that they are more than one */
+    struct chunk *first[QUICK_LISTS];   /* by size in units; linked by `right`, the newest first */
+    _Atomic(uint8_t) room[QUICK_LISTS]; /* blocks that may still be kept */
+    struct chunk *rest;                 /* a kept block that requests of any size are cut from; NULL: none */
+    _Atomic(size_t) rest_size;          /* bytes of its chunk; 0: none */
+    _Atomic(uint64_t) served;           /* requests, ever */
+    _Atomic(size_t) split; /* blocks cut from rests, ever: hole_figures does not know that they are more than one */
 };
 
 /* Gives the space quick lists. False if the metadata refuses. */
@@ -41,33 +44,37 @@ static inline struct chunk *quick_pop(struct quick_lists *quick, size_t list)
 {
     struct chunk *chunk = quick->first[list];
     if (LIKELY(chunk != NULL)) {
-        unsigned kept = atomic_load_explicit(&quick->kept[list], memory_order_relaxed);
+        unsigned room = atomic_load_explicit(&quick->room[list], memory_order_relaxed);
         quick->first[list] = chunk->right;
-        atomic_store_explicit(&quick->kept[list], (uint8_t)(kept - 1), memory_order_relaxed);
+        atomic_store_explicit(&quick->room[list], (uint8_t)(room + 1), memory_order_relaxed);
         chunk_set(chunk, chunk_header(chunk) ^ ~CHUNK_LOW);
     }
     return chunk;
 }
 
-/* A chunk of `need` bytes from the low end of the rest; NULL if that is too small. */
-struct chunk *quick_cut(const struct hole_space *space, size_t need);
+/* A block for a request of `size` bytes from the low end of the rest; NULL if that is too small. */
+void *quick_cut(const struct hole_space *space, size_t size);
 
-/* A kept block for a request of `size` bytes, in use now; NULL if there is none. Nearly hot. */
-static inline void *quick_take(const struct hole_space *space, size_t size)
+/* A kept block of the size for a request of at most QUICK_MAX bytes, in use now; NULL if there is none. Nearly hot. */
+static inline void *quick_take_kept(struct quick_lists *quick, size_t size)
 {
-    struct quick_lists *quick = space->quick;
-    if (!quick || size > QUICK_MAX) {
-        return NULL;
-    }
-    size_t need = (size + HOLE_OVERHEAD + HOLE_UNIT - 1) & ~((size_t)HOLE_UNIT - 1);
-    struct chunk *chunk = quick_pop(quick, need / HOLE_UNIT);
-    chunk = LIKELY(chunk != NULL) ? chunk : quick_cut(space, need);
+    struct chunk *chunk = quick_pop(quick, (size + HOLE_OVERHEAD + HOLE_UNIT - 1) / HOLE_UNIT);
     if (UNLIKELY(!chunk)) {
         return NULL;
     }
     uint64_t served = atomic_load_explicit(&quick->served, memory_order_relaxed);
     atomic_store_explicit(&quick->served, served + 1, memory_order_relaxed);
     return chunk_block(chunk);
+}
+
+/* A kept block for a request of `size` bytes, or one cut from the rest; NULL if there is none. */
+static inline void *quick_take(const struct hole_space *space, size_t size)
+{
+    if (!space->quick || size > QUICK_MAX) {
+        return NULL;
+    }
+    void *block = quick_take_kept(space->quick, size);
+    return LIKELY(block != NULL) ? block : quick_cut(space, size);
 }
 
 /* Keeps a live block. False, and nothing is done, if it is too large, or if enough of its size are kept. Nearly hot. */
@@ -77,14 +84,14 @@ static inline bool quick_keep(const struct hole_space *space, void *block)
     struct chunk *chunk = chunk_of(block);
     uint64_t header = chunk_header(chunk);
     size_t list = (header & CHUNK_SIZE) / HOLE_UNIT;
-    unsigned kept = list < QUICK_LISTS ? atomic_load_explicit(&quick->kept[list], memory_order_relaxed) : QUICK_KEPT;
-    if (UNLIKELY(kept >= QUICK_KEPT)) {
+    unsigned room = list < QUICK_LISTS ? atomic_load_explicit(&quick->room[list], memory_order_relaxed) : 0;
+    if (UNLIKELY(room == 0)) {
         return false;
     }
     chunk->right = quick->first[list];
     chunk_set(chunk, header ^ ~CHUNK_LOW);
     quick->first[list] = chunk;
-    atomic_store_explicit(&quick->kept[list], (uint8_t)(kept + 1), memory_order_relaxed);
+    atomic_store_explicit(&quick->room[list], (uint8_t)(room - 1), memory_order_relaxed);
     return true;
 }
 

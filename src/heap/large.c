@@ -112,7 +112,7 @@ static void *hole_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *z
     if (!heap_has_room(heap, holes_chunk_size(size) + HOLE_SLACK)) {
         return NULL;
     }
-    bool small = holes->quick && size <= QUICK_MAX && size >= heap->pooled_end && alignment <= HOLE_UNIT;
+    bool small = holes->quick && size <= QUICK_CUT && size >= heap->pooled_end && alignment <= HOLE_UNIT;
     void *block = NULL;
     if (small && heap_has_room(heap, QUICK_REST + HOLE_SLACK)) {
         block = quick_alloc(holes, size, true);
@@ -579,7 +579,8 @@ void *large_resize(struct pool *pool, void *block, size_t size)
     cairn_heap *heap = pool_owner(pool)->heap;
     bool huge = pool_kind_of(pool) == POOL_HUGE;
     bool to_huge = !heap->meta.region && size > HOLE_MAX && size > large_usable(pool, block);
-    bool to_pool = size < heap->pooled_end && !heap->few_from_holes;
+    bool from_pooled = heap->few_from_holes && large_usable(pool, block) < heap->pooled_end;
+    bool to_pool = size < heap->pooled_end && !from_pooled;
     if (to_pool || to_huge != huge) {
         return NULL;
     }

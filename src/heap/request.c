@@ -338,25 +338,50 @@ void front_pool_emptied(void *block, struct pool *pool)
     owner_pool_emptied(pool_owner(pool), block, pool);
 }
 
-/* Resizes a block of a hole by keeping it for another and taking one that was kept, if it must move at all; NULL if that
- * is not enough. */
-static inline void *resize_kept(struct owner *owner, struct pool *pool, void *block, size_t size)
+enum { CREEP_PART = 16, SLACK_PART = 32 };
+
+/* What a block of `have` bytes that grows to `size` gets: more, if it grows little by little, as a text does to which one
+ * word after the other is added. Lists and buffers grow by an eighth: they have their own room. */
+static inline size_t with_slack(size_t have, size_t size)
 {
-    const struct hole_space *holes = &owner->heap->holes;
-    if (!holes->quick || pool_kind_of(pool) != POOL_SEGMENT || size < owner->heap->pooled_end ||
-        pool_owner(pool) != owner || !block_checks(holes, segment_of_record(pool), block)) {
+    return size > have && size - have < have / CREEP_PART ? size + size / SLACK_PART : size;
+}
+
+/* Moves a live block of a hole to `moved`, if that is one. */
+static inline void *move_kept(struct owner *owner, struct pool *pool, void *block, void *moved, size_t bytes)
+{
+    if (UNLIKELY(!moved)) {
         return NULL;
     }
-    size_t have = holes_usable(block);
-    if (size <= have && have - size < HOLE_CHUNK_MIN) {
-        return block;
-    }
-    void *moved = quick_take(holes, size);
-    if (moved) {
-        memcpy(moved, block, have < size ? have : size);
+    memcpy(moved, block, bytes);
+    if (LIKELY(quick_keep(&owner->heap->holes, block))) {
+        sweep_arm(owner, true);
+    } else {
         owner_free_in(owner, pool, block);
     }
     return moved;
+}
+
+/* Resizes a block of a hole: by keeping it for another and taking one that was kept, or one of a pool if it shrinks as far,
+ * or in place, with some room for the next time. NULL if that is not enough. */
+static inline void *resize_kept(struct owner *owner, struct pool *pool, void *block, size_t size)
+{
+    cairn_heap *heap = owner->heap;
+    const struct hole_space *holes = &heap->holes;
+    if (!holes->quick || pool_kind_of(pool) != POOL_SEGMENT || pool_owner(pool) != owner ||
+        !block_checks(holes, segment_of_record(pool), block)) {
+        return NULL;
+    }
+    size_t have = holes_usable(block);
+    if (size <= have && have - size < have / SLACK_PART + HOLE_CHUNK_MIN) {
+        return block;
+    }
+    if (size < heap->pooled_end) {
+        return have < heap->pooled_end ? NULL : move_kept(owner, pool, block, owner_alloc_ready(owner, size), size);
+    }
+    size_t wanted = with_slack(have, size);
+    void *moved = move_kept(owner, pool, block, quick_take(holes, wanted), have < size ? have : size);
+    return moved || wanted == size ? moved : large_resize(pool, block, wanted);
 }
 
 void *front_single_realloc(struct owner *owner, void *block, size_t size)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/front.h"
 #include "heap/geometry.h"
 #include "heap/hole_quick.h"
 #include "heap/types.h"
@@ -183,6 +184,84 @@ static void zeros_are_zeros_in_a_block_that_was_kept(void **state)
     cairn_heap_destroy(heap);
 }
 
+static void fewer_of_the_larger_sizes_are_kept(void **state)
+{
+    (void)state;
+    enum { LARGE = 4129 };
+    cairn_heap *heap = packed_heap(0);
+    void *blocks[QUICK_KEPT_LARGE + 3];
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        blocks[i] = get(heap, LARGE);
+    }
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        cairn_free(heap, blocks[i]);
+        heap_is_sound(heap);
+    }
+    assert_int_equal(quick_sum(&heap->holes).blocks, QUICK_KEPT_LARGE);
+    assert_ptr_equal(get(heap, LARGE), blocks[QUICK_KEPT_LARGE - 1]);
+    assert_int_equal(quick_sum(&heap->holes).blocks, QUICK_KEPT_LARGE - 1);
+    cairn_free(heap, get(heap, QUICK_MAX + 16));
+    assert_int_equal(quick_sum(&heap->holes).blocks, QUICK_KEPT_LARGE - 1);
+    heap_is_sound(heap);
+    cairn_heap_destroy(heap);
+}
+
+/* What pickle does: a buffer, of which little is used. */
+static void a_buffer_cut_short_goes_to_a_pool(void **state)
+{
+    (void)state;
+    enum { BUFFER = 4129, SHORT = 100 };
+    cairn_heap *heap = packed_heap(0);
+    struct owner *owner = front_single_owner(heap);
+    void *other = get(heap, SHORT);
+    char *buffer = get(heap, BUFFER);
+    bytes_fill(buffer, 7, BUFFER);
+    char *cut = front_single_realloc(owner, buffer, SHORT);
+    assert_non_null(cut);
+    assert_true(bytes_are(cut, 7, SHORT));
+    assert_true(cairn_usable_size(cut) < 2 * SHORT);
+    assert_int_equal(stats_of(heap)->large_blocks, 0);
+    assert_ptr_equal(get(heap, BUFFER), buffer);
+    assert_ptr_equal(cairn_realloc(heap, buffer, BUFFER - 1), buffer);
+    buffer = cairn_realloc(heap, buffer, SHORT); /* the general way */
+    assert_true(bytes_are(buffer, BUFFER & 0x7F, SHORT));
+    assert_int_equal(stats_of(heap)->large_blocks, 0);
+    assert_true(bytes_are(other, SHORT, SHORT));
+    heap_is_sound(heap);
+    cairn_heap_destroy(heap);
+}
+
+/* A text to which one word after the other is added: few resizes do more than look at its size. */
+static void what_creeps_has_room_for_the_next_steps(void **state)
+{
+    (void)state;
+    enum { FROM = 300, TO = 20000, STEP = 6 };
+    cairn_heap *heap = packed_heap(0);
+    struct owner *owner = front_single_owner(heap);
+    char *text = get(heap, FROM);
+    bytes_fill(text, 9, FROM);
+    size_t changes = 0;
+    for (size_t size = FROM + STEP; size < TO; size += STEP) {
+        size_t had = cairn_usable_size(text);
+        text = front_single_realloc(owner, text, size);
+        assert_non_null(text);
+        size_t has = cairn_usable_size(text);
+        assert_true(has >= size && has <= size + size / 16 + HOLE_CHUNK_MIN + HOLE_UNIT);
+        assert_true(bytes_are(text, 9, size - STEP));
+        bytes_fill(text + size - STEP, 9, STEP);
+        changes += has != had;
+    }
+    assert_true(changes < 200);
+    heap_is_sound(heap);
+    text = front_single_realloc(owner, text, TO / 2);
+    assert_true(cairn_usable_size(text) < TO / 2 + HOLE_CHUNK_MIN);
+    text = front_single_realloc(owner, text, TO / 2 + TO / 16); /* a list's growth, which has its own room */
+    assert_true(cairn_usable_size(text) < TO / 2 + TO / 16 + HOLE_CHUNK_MIN);
+    assert_true(bytes_are(text, 9, TO / 2));
+    heap_is_sound(heap);
+    cairn_heap_destroy(heap);
+}
+
 static void shared_heaps_keep_nothing(void **state)
 {
     (void)state;
@@ -208,6 +287,9 @@ int main(void)
         cmocka_unit_test(what_is_kept_serves_before_a_request_is_refused),
         cmocka_unit_test(a_block_that_is_kept_is_freed_twice),
         cmocka_unit_test(zeros_are_zeros_in_a_block_that_was_kept),
+        cmocka_unit_test(fewer_of_the_larger_sizes_are_kept),
+        cmocka_unit_test(a_buffer_cut_short_goes_to_a_pool),
+        cmocka_unit_test(what_creeps_has_room_for_the_next_steps),
         cmocka_unit_test(shared_heaps_keep_nothing),
     };
     return cmocka_run_group_tests_name("quick lists", tests, NULL, NULL);
