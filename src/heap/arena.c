@@ -330,15 +330,20 @@ static char *arena_addresses(cairn_heap *heap, struct space *space)
     return base;
 }
 
+static size_t record_size(const cairn_heap *heap)
+{
+    return sizeof(struct arena) + (heap->keeps_sides ? SLOTS * sizeof(void *) : 0);
+}
+
 static struct arena *arena_new(cairn_heap *heap, struct space *space)
 {
-    struct arena *arena = meta_alloc(&heap->meta, sizeof *arena);
+    struct arena *arena = meta_alloc(&heap->meta, record_size(heap));
     if (!arena) {
         return NULL;
     }
     char *base = arena_addresses(heap, space);
     if (!base) {
-        meta_free(&heap->meta, arena, sizeof *arena);
+        meta_free(&heap->meta, arena, record_size(heap));
         return NULL;
     }
     arena->heap = heap;
@@ -400,7 +405,7 @@ static bool arena_release(struct arena *arena, bool share)
         arena->all_next->all_prev = arena->all_prev;
     }
     heap->arenas_released++;
-    meta_free(&heap->meta, arena, sizeof *arena);
+    meta_free(&heap->meta, arena, record_size(heap));
     return true;
 }
 

@@ -13,6 +13,9 @@
  * request, and by the preload's constructor so that it happens before threads exist. */
 void heap_start(void);
 
+/* cairn_heap_create(); with `keeps_sides` the hooks of its owners may keep something beside each pool (pool_side). */
+cairn_heap *heap_create(const cairn_heap_options *options, bool keeps_sides);
+
 /* Gives back all memory of a heap, the default heap too. Its blocks, and unless it is the default heap the heap itself,
  * are gone: nothing may use it afterwards. For cairn_heap_destroy(), and for the last moment of a process. [quiet] */
 void heap_release(cairn_heap *heap);

@@ -289,7 +289,7 @@ static int provide(cairn_heap *heap, const cairn_heap_options *options)
     return reserve(heap, options->reserve, options->prefault) ? 0 : ENOMEM;
 }
 
-cairn_heap *cairn_heap_create(const cairn_heap_options *options)
+cairn_heap *heap_create(const cairn_heap_options *options, bool keeps_sides)
 {
     (void)cairn_heap_default();
     cairn_heap_options defaults = CAIRN_HEAP_OPTIONS_INIT;
@@ -311,6 +311,7 @@ cairn_heap *cairn_heap_create(const cairn_heap_options *options)
         return NULL;
     }
     heap->meta = meta;
+    heap->keeps_sides = keeps_sides;
     heap_init(heap, options, geometry);
     error = provide(heap, options);
     if (error) {
@@ -322,6 +323,11 @@ cairn_heap *cairn_heap_create(const cairn_heap_options *options)
     registry_add(heap);
     registry_unlock();
     return heap;
+}
+
+cairn_heap *cairn_heap_create(const cairn_heap_options *options)
+{
+    return heap_create(options, false);
 }
 
 void heap_release(cairn_heap *heap)

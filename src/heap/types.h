@@ -163,7 +163,7 @@ struct owner {
     bool reuse_at_once;                       /* copy of the geometry's */
     bool common;                              /* the base owner of a shared heap: every use is under its lock */
     bool pools_only;                          /* its small blocks never come from holes */
-    const struct owner_hooks *hooks;          /* NULL: none */
+    const struct owner_hooks *hooks;          /* NULL: none; only in a heap that keeps sides */
     struct cairn_runtime *runtime;            /* whose objects it holds; NULL: none */
     struct pool_list used[CAIRN_CLASSES_MAX]; /* pools with free or untouched blocks */
     struct pool *all;                         /* all its pools */
@@ -219,7 +219,6 @@ struct space {
 /* free & ~dirty: untouched slots; free & dirty: free slots; ~free: slots of pools. (arena_check) */
 struct arena {
     struct pool pools[SLOTS]; /* must be first (pool_arena); record i describes the pool or free slot at slot i */
-    void *sides[SLOTS];       /* what the hooks of its owner keep beside pool i; NULL: nothing */
     cairn_heap *heap;
     struct space *space;
     char *base;
@@ -232,6 +231,7 @@ struct arena {
     struct arena *all_next, *all_prev;     /* in the heap's list */
     struct arena *purge_next, *purge_prev; /* in the heap's purge queue */
     uint64_t queued_at;                    /* os_clock_ms() when it was queued; 0: it is not */
+    void *sides[]; /* of each pool, if the heap keeps them: what the hooks of its owner keep beside it; NULL: nothing */
 };
 
 /* The arena that the record of a pool of a class, or of a free slot, is part of. */
@@ -240,7 +240,7 @@ static inline struct arena *pool_arena(const struct pool *pool)
     return (struct arena *)(uintptr_t)(pool - pool->slot);
 }
 
-/* What its owner's hooks keep beside a pool of a class. Hot path. */
+/* What its owner's hooks keep beside a pool of a class, in a heap that keeps sides. Hot path. */
 static inline void **pool_side(const struct pool *pool)
 {
     return &pool_arena(pool)->sides[pool->slot];
@@ -312,6 +312,8 @@ struct cairn_heap {
     unsigned keep_free_arenas; /* of each space, and as many segments */
 
     bool huge_arenas; /* small pools' arenas lie on huge pages even by CAIRN_HUGE_AUTO; see arena_addresses */
+
+    bool keeps_sides; /* owners may have hooks, see pool_side */
 
     bool few_from_holes;                     /* see geometry_few_from_holes */
     _Atomic(uint8_t) few[CAIRN_CLASSES_MAX]; /* requests of each class that holes still serve */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/front.h"
 #include "heap/large.h"
 #include "heap/meta.h"
 
@@ -141,7 +142,7 @@ cairn_runtime *cairn_runtime_create(const cairn_runtime_options *options)
     if (!heap_options.name) {
         heap_options.name = "runtime";
     }
-    cairn_heap *heap = cairn_heap_create(&heap_options);
+    cairn_heap *heap = heap_create(&heap_options, true);
     if (!heap) {
         return NULL;
     }
