@@ -201,16 +201,18 @@ static size_t cool(cairn_heap *heap)
     return purged;
 }
 
+enum { KEEP_STEP = 5 }; /* percent */
+
 /* A heap whose work swings between pools and holes cools what it touches again soon. Once it has cooled as much as it
- * ever held at a time (Python's: twice as much), it may keep a little more, up to twice what its option says. */
+ * ever held at a time, it may keep a little more, up to twice what its option says. */
 static void learn(cairn_heap *heap, size_t cooled)
 {
     heap->cooled_bytes += cooled;
-    if (heap->cooled_bytes / heap->keep_patience <= heap->held_peak || heap->keep_percent >= heap->keep_most) {
+    if (heap->cooled_bytes <= heap->held_peak || heap->keep_percent >= heap->keep_most) {
         return;
     }
     unsigned more = heap->keep_most - heap->keep_percent;
-    heap->keep_percent += more < heap->keep_step ? more : heap->keep_step;
+    heap->keep_percent += more < KEEP_STEP ? more : KEEP_STEP;
     heap->cooled_bytes = 0;
 }
 

@@ -307,8 +307,6 @@ struct cairn_heap {
     unsigned delay_ms;       /* now: grows while what ticks purge is needed again, see heap_ticked; under the lock */
     unsigned keep_percent;   /* the option's at first; grows to keep_most, see arena_cool; under the lock */
     unsigned keep_most;
-    unsigned keep_step;     /* percent that it grows by */
-    unsigned keep_patience; /* how often as much as was ever held is cooled before it grows */
     cairn_fit fit;
     cairn_huge huge_pages;
     unsigned keep_free_arenas; /* of each space, and as many segments */

@@ -34,9 +34,8 @@
 #include "record/record.h"
 
 enum { DOMAINS = CAIRN_DOMAIN_OBJECT + 1 };
-/* Stock Python keeps little: the peak must not be higher. But a program whose work swings may keep more by and by. */
-enum { PYTHON_KEEP_PERCENT = 1, PYTHON_KEEP_MOST = 20, PYTHON_KEEP_STEP = 10, PYTHON_KEEP_PATIENCE = 2 };
-enum { PYTHON_HUGE_PERCENT = 5 }; /* what huge pages of segments may add, which the heap takes its option for */
+/* Stock Python keeps little: the peak must hardly be higher. But a program whose work swings may keep more by and by. */
+enum { PYTHON_KEEP_PERCENT = 5, PYTHON_KEEP_MOST = 20 };
 /* Any Python asks for many objects of up to FEW_ABOVE bytes, for fewer of most larger sizes, and beside its objects for a few
  * hundred small blocks, of which a dozen stay. */
 enum { FEW_ABOVE = 128, FEW_OBJECTS = 64 };
@@ -212,7 +211,7 @@ static cairn_heap *make_heap(bool single)
     wanted.limit = options->limit;
     wanted.min_alignment = OBJECT_ALIGNMENT;
     wanted.purge_delay_ms = options->purge_delay_ms;
-    wanted.keep_percent = PYTHON_HUGE_PERCENT;
+    wanted.keep_percent = PYTHON_KEEP_PERCENT;
     wanted.fit = options->fit;
     wanted.no_pools = options->no_pools;
     wanted.huge = options->huge;
@@ -222,10 +221,7 @@ static cairn_heap *make_heap(bool single)
             geometry_pack(heap); /* a snapshot's joiner makes huge pages of larger arenas */
         }
         geometry_few_from_holes(heap, FEW_ABOVE, FEW_OBJECTS);
-        heap->keep_percent = PYTHON_KEEP_PERCENT;
         heap->keep_most = PYTHON_KEEP_MOST;
-        heap->keep_step = PYTHON_KEEP_STEP;
-        heap->keep_patience = PYTHON_KEEP_PATIENCE;
         heap->huge_arenas = options->gc.snapshot;
     }
     return heap;

@@ -214,27 +214,6 @@ static void a_heap_that_cools_the_same_pages_again_and_again_keeps_up_to_twice_a
     cairn_heap_destroy(heap);
 }
 
-static void a_patient_heap_keeps_no_more_before_it_has_cooled_its_peak_twice(void **state)
-{
-    (void)state;
-    enum { LIVE = 512, FIRST = 1, STEP = 4, PATIENCE = 2 };
-    cairn_heap *heap = heap_that_keeps(FIRST);
-    heap->keep_most = FIRST + STEP + 1;
-    heap->keep_step = STEP;
-    heap->keep_patience = PATIENCE;
-    void **blocks = fill_pools(heap, LIVE);
-    while (heap->keep_percent == FIRST && stats_of(heap)->purged_bytes < 9 * stats_of(heap)->held_peak) {
-        swing(heap, 1);
-    }
-    assert_int_equal(heap->keep_percent, FIRST + STEP);
-    assert_true(stats_of(heap)->purged_bytes > PATIENCE * stats_of(heap)->held_peak);
-    swing(heap, 60);
-    assert_int_equal(heap->keep_percent, heap->keep_most);
-    heap_is_sound(heap);
-    free(blocks);
-    cairn_heap_destroy(heap);
-}
-
 /* What is kept of pools may raise the peak by the bound's percents, a mapping that nobody may ever need again may not. */
 static void a_cached_mapping_never_raises_the_peak(void **state)
 {
@@ -312,7 +291,6 @@ int main(void)
         cmocka_unit_test(pages_are_kept_for_the_delay_and_purged_by_the_next_pool_that_moves),
         cmocka_unit_test(a_pool_taken_again_before_the_delay_keeps_its_pages),
         cmocka_unit_test(a_heap_that_cools_the_same_pages_again_and_again_keeps_up_to_twice_as_much),
-        cmocka_unit_test(a_patient_heap_keeps_no_more_before_it_has_cooled_its_peak_twice),
         cmocka_unit_test(a_cached_mapping_never_raises_the_peak),
         cmocka_unit_test(the_delay_grows_while_what_is_purged_is_needed_again_and_falls_back),
         cmocka_unit_test(a_refused_purge_keeps_the_pool_free_and_is_tried_again),
