@@ -276,8 +276,8 @@ static uint64_t wait_for_copies(uint64_t copied)
     return early ? 0 : spread(left / (window.copies_tick * slower + 1), most_ns << misses);
 }
 
-/* And so is one that makes garbage faster than it is found. At the limit waits are doubled from step to step. Where a tick
- * is a step and more, as with a few hundred thousand objects, they begin as many ticks before it as make a difference. */
+/* And so is one that makes garbage faster than it is found. Waits of LONG_WAIT_NS are doubled from step to step, from the
+ * limit on; where some ticks are more than a step, as with a few hundred thousand objects, from so much before it. */
 static uint64_t wait_for_garbage(void)
 {
     static const double step = 0.03, most_ahead = 0.1, margin = 0.05; /* of the limit */
