@@ -37,8 +37,9 @@ def other_pythons():
 
 
 def run_suite(*arguments):
-    """Runs the suite's runner; shows what it printed if a difference is not expected."""
-    done = subprocess.run([sys.executable, RUNNER, "--build", BUILD, "--jobs", "2", *arguments],
+    """Runs the suite's runner; shows what it printed if a difference is not expected. The longest modules mostly sleep:
+    two modules a processor."""
+    done = subprocess.run([sys.executable, RUNNER, "--build", BUILD, "--jobs", "4", *arguments],
                           env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     print(done.stdout)
     assert done.returncode == 0

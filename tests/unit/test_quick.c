@@ -262,6 +262,38 @@ static void what_creeps_has_room_for_the_next_steps(void **state)
     cairn_heap_destroy(heap);
 }
 
+/* Room for the next steps is left out where memory ends: what creeps gets as large as what is asked for at once. */
+static void room_that_is_refused_refuses_no_growth(void **state)
+{
+    (void)state;
+    enum { LIMIT = 64 * 1024, FROM = 4096, STEP = 16 };
+    cairn_heap *heap = packed_heap(LIMIT);
+    size_t most = LIMIT;
+    void *whole = NULL;
+    while (!whole) {
+        most -= STEP;
+        whole = cairn_alloc(heap, most);
+    }
+    assert_true(most > LIMIT / 2);
+    cairn_free(heap, whole);
+    struct owner *owner = front_single_owner(heap);
+    size_t size = FROM;
+    char *text = get(heap, size);
+    bytes_fill(text, 9, size);
+    for (char *more; (more = front_single_realloc(owner, text, size + STEP)) != NULL; size += STEP) {
+        text = more;
+        bytes_fill(text + size, 9, STEP);
+    }
+    assert_true(size + 2 * STEP > most);
+    assert_true(bytes_are(text, 9, size));
+    assert_int_equal(stats_of(heap)->live_blocks, 1);
+    heap_is_sound(heap);
+    assert_ptr_equal(front_single_realloc(owner, text, FROM), text);
+    assert_true(bytes_are(text, 9, FROM));
+    heap_is_sound(heap);
+    cairn_heap_destroy(heap);
+}
+
 static void shared_heaps_keep_nothing(void **state)
 {
     (void)state;
@@ -290,6 +322,7 @@ int main(void)
         cmocka_unit_test(fewer_of_the_larger_sizes_are_kept),
         cmocka_unit_test(a_buffer_cut_short_goes_to_a_pool),
         cmocka_unit_test(what_creeps_has_room_for_the_next_steps),
+        cmocka_unit_test(room_that_is_refused_refuses_no_growth),
         cmocka_unit_test(shared_heaps_keep_nothing),
     };
     return cmocka_run_group_tests_name("quick lists", tests, NULL, NULL);
