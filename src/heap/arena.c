@@ -491,6 +491,9 @@ bool heap_hold(cairn_heap *heap, size_t bytes)
     heap->held_bytes = held;
     if (held > heap->held_peak) {
         heap->held_peak = held;
+        if (UNLIKELY(held > heap->next_look)) {
+            large_flush_at_peak(heap);
+        }
     }
     return true;
 }

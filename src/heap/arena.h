@@ -49,7 +49,8 @@ bool arena_reserve(cairn_heap *heap, struct space *space, size_t count, bool pre
 /* Returns what arena_take gave. */
 void arena_return(struct pool *pool);
 
-/* Counts bytes against the limit: false if it would be passed. heap_has_room only asks. */
+/* Counts bytes against the limit: false if it would be passed. At a new peak, blocks that quick lists keep may become holes.
+ * heap_has_room only asks. */
 bool heap_has_room(const cairn_heap *heap, size_t bytes);
 bool heap_hold(cairn_heap *heap, size_t bytes);
 void heap_unhold(cairn_heap *heap, size_t bytes);

@@ -7,7 +7,8 @@
  * A *kept* block is free: to the walk it is a hole, to a free a block freed twice. To the holes beside it, and in
  * hole_figures, it is a block in use: its chunk is USED, with the complement of the check tag in its header. At most
  * QUICK_KEPT blocks of a size are kept, of the larger ones QUICK_KEPT_LARGE, the newest serves first, and all of them
- * become holes when memory is short and when the heap's pools are swept (sweep.h).
+ * become holes when memory is short, when they would raise the heap's peak (large_flush_at_peak), and when its pools are
+ * swept (sweep.h).
  *
  * Lock rule: only for heaps that are used by one thread at a time. That thread calls these functions, without the heap's
  * lock but for quick_flush(); the counts may be read by anyone. */

@@ -161,6 +161,20 @@ void large_flush(cairn_heap *heap)
     holes_changed(heap, before);
 }
 
+enum {
+    MUCH_PART = 32,    /* of what the heap holds: if lists keep more, that is much */
+    LOOK_STEP = 65536, /* bytes by which the peak grows from one look to the next, at least */
+};
+
+void large_flush_at_peak(cairn_heap *heap)
+{
+    if (heap->holes.quick && quick_sum(&heap->holes).bytes > heap->held_bytes / MUCH_PART) {
+        large_flush(heap);
+    }
+    size_t step = heap->held_peak / MUCH_PART;
+    heap->next_look = heap->held_peak + (step > LOOK_STEP ? step : LOOK_STEP);
+}
+
 bool large_check(struct pool *segment, const void *block, cairn_misuse_kind *misuse)
 {
     cairn_heap *heap = pool_owner(segment)->heap;

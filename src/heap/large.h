@@ -36,6 +36,10 @@ void large_free(struct pool *pool, void *block);
 /* Makes all kept blocks holes. The heap's lock is held, by its owner. */
 void large_flush(cairn_heap *heap);
 
+/* The same if they are more than a small part of what the heap holds, which is more than ever before: what lists keep must
+ * not raise the peak. Then says at which peak to look again. */
+void large_flush_at_peak(cairn_heap *heap);
+
 /* Resizes a large or huge block without copying: a large block in place, a huge block in place or by moving its pages.
  * NULL if that cannot be done or would waste more than half; the block is then unchanged. */
 void *large_resize(struct pool *pool, void *block, size_t size);

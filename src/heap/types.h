@@ -337,6 +337,7 @@ struct cairn_heap {
     struct supply *supply;        /* shared with other heaps; NULL: none */
     struct meta meta;
     size_t held_bytes, held_peak;
+    size_t next_look;  /* of held_peak: beyond, it is looked how much quick lists keep, see large_flush_at_peak */
     size_t warm_bytes; /* free slots that hold pages: the sum of free & dirty */
     struct {
         uint64_t end;       /* on os_clock_ms(); 0: no tick yet */

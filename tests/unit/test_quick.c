@@ -290,6 +290,38 @@ static void room_that_is_refused_refuses_no_growth(void **state)
     heap_is_sound(heap);
     assert_ptr_equal(front_single_realloc(owner, text, FROM), text);
     assert_true(bytes_are(text, 9, FROM));
+    cairn_heap_destroy(heap);
+}
+
+/* Integers of many lengths, say, and then objects: kept blocks become holes before the heap holds more than it ever did. */
+static void what_is_kept_does_not_raise_the_peak(void **state)
+{
+    (void)state;
+    enum {
+        FROM = 240,
+        TO = 2032,
+        STEP = 16,
+        SIZES = (TO - FROM) / STEP,
+        OBJECT = 48,
+        OBJECTS = 20000,
+        SOME = 96 * 1024
+    };
+    static void *blocks[SIZES * QUICK_KEPT];
+    cairn_heap *heap = packed_heap(0);
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        blocks[i] = get(heap, FROM + i % SIZES * STEP);
+    }
+    size_t peak = heap->held_peak;
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        cairn_free(heap, blocks[i]);
+    }
+    size_t kept = quick_sum(&heap->holes).bytes;
+    assert_true(kept > peak / 2 && kept > OBJECT * OBJECTS);
+    for (size_t i = 0; i < OBJECTS; i++) {
+        (void)get(heap, OBJECT);
+    }
+    assert_true(heap->held_peak <= peak + SOME);
+    assert_true(quick_sum(&heap->holes).bytes < SOME);
     heap_is_sound(heap);
     cairn_heap_destroy(heap);
 }
@@ -323,6 +355,7 @@ int main(void)
         cmocka_unit_test(a_buffer_cut_short_goes_to_a_pool),
         cmocka_unit_test(what_creeps_has_room_for_the_next_steps),
         cmocka_unit_test(room_that_is_refused_refuses_no_growth),
+        cmocka_unit_test(what_is_kept_does_not_raise_the_peak),
         cmocka_unit_test(shared_heaps_keep_nothing),
     };
     return cmocka_run_group_tests_name("quick lists", tests, NULL, NULL);
