@@ -263,7 +263,7 @@ void heap_ticked(cairn_heap *heap, size_t bytes, uint64_t now)
     heap->window.kept = kept(heap);
 }
 
-void heap_rests(cairn_heap *heap)
+SELDOM void heap_rests(cairn_heap *heap)
 {
     if (heap->delay_ms != heap->purge_delay_ms) {
         set_delay(heap, heap->purge_delay_ms);
@@ -369,7 +369,7 @@ static void touch(char *base, size_t size)
     }
 }
 
-bool arena_reserve(cairn_heap *heap, struct space *space, size_t count, bool prefault)
+SELDOM bool arena_reserve(cairn_heap *heap, struct space *space, size_t count, bool prefault)
 {
     for (size_t i = 0; i < count; i++) {
         const struct arena *arena = arena_new(heap, space);
@@ -440,7 +440,7 @@ void arena_tick(cairn_heap *heap)
     }
 }
 
-size_t arena_trim(cairn_heap *heap)
+SELDOM size_t arena_trim(cairn_heap *heap)
 {
     size_t bytes = supply_trim(heap->supply);
     struct arena *next;
@@ -458,7 +458,7 @@ size_t arena_trim(cairn_heap *heap)
     return bytes;
 }
 
-void arena_release_all(cairn_heap *heap)
+SELDOM void arena_release_all(cairn_heap *heap)
 {
     struct arena *next;
     for (struct arena *arena = heap->arenas; arena; arena = next) {

@@ -65,7 +65,7 @@ static unsigned most_kept(const struct owner *owner, unsigned class_index)
 }
 
 /* Keeps one block, if its class is to have more. */
-static bool keep(struct owner *owner, const struct pool *pool, struct block *block)
+static SELDOM bool keep(struct owner *owner, const struct pool *pool, struct block *block)
 {
     unsigned class_index = pool->class_index;
     struct pool *record = &owner->foreign[class_index];
@@ -83,12 +83,12 @@ static bool keep(struct owner *owner, const struct pool *pool, struct block *blo
     return true;
 }
 
-bool foreign_keep_one(struct owner *owner, const struct pool *pool, struct block *block)
+SELDOM bool foreign_keep_one(struct owner *owner, const struct pool *pool, struct block *block)
 {
     return pool->class_index < records(owner->heap) && keep(owner, pool, block);
 }
 
-void foreign_keep(struct owner *owner, struct outbox *chain)
+SELDOM void foreign_keep(struct owner *owner, struct outbox *chain)
 {
     if (owner->foreign_pause) {
         owner->foreign_pause--;
@@ -132,7 +132,7 @@ void *foreign_take(struct owner *owner, unsigned class_index)
     return block;
 }
 
-void foreign_hide(struct owner *owner, unsigned class_index)
+SELDOM void foreign_hide(struct owner *owner, unsigned class_index)
 {
     if (class_index < records(owner->heap) && is_shown(owner, class_index) && !owner->foreign[class_index].free) {
         struct pool *head = owner->used[class_index].head;
@@ -140,13 +140,13 @@ void foreign_hide(struct owner *owner, unsigned class_index)
     }
 }
 
-uint64_t foreign_requests(const struct owner *owner, unsigned class_index)
+SELDOM uint64_t foreign_requests(const struct owner *owner, unsigned class_index)
 {
     bool any = owner->foreign && class_index < records(owner->heap);
     return any ? pool_requests(&owner->foreign[class_index]) : 0;
 }
 
-void foreign_send(struct owner *owner, struct owner *self, cairn_heap *locked)
+SELDOM void foreign_send(struct owner *owner, struct owner *self, cairn_heap *locked)
 {
     for (unsigned c = 0; owner->foreign && c < records(owner->heap); c++) {
         struct pool *record = &owner->foreign[c];
@@ -161,7 +161,7 @@ void foreign_send(struct owner *owner, struct owner *self, cairn_heap *locked)
     }
 }
 
-const char *foreign_check(const struct owner *owner)
+SELDOM const char *foreign_check(const struct owner *owner)
 {
     for (unsigned c = 0; owner->foreign && c < records(owner->heap); c++) {
         const struct pool *record = &owner->foreign[c];

@@ -24,7 +24,7 @@ enum {
 
 #define SEGMENT_MAX ((size_t)1 << 31)
 
-void holes_init(struct hole_space *space, const struct hole_options *options)
+SELDOM void holes_init(struct hole_space *space, const struct hole_options *options)
 {
     space->options = *options;
     if (!space->options.segment_size) {
@@ -210,7 +210,7 @@ static struct segment *segment_add(struct hole_space *space, char *base, size_t 
     return segment;
 }
 
-static void segment_remove(struct hole_space *space, struct segment *segment)
+static SELDOM void segment_remove(struct hole_space *space, struct segment *segment)
 {
     struct segment **link = &space->segments;
     while (*link != segment) {
@@ -223,7 +223,7 @@ static void segment_remove(struct hole_space *space, struct segment *segment)
     record_spare(space, segment);
 }
 
-bool segment_release(struct hole_space *space, struct segment *segment)
+SELDOM bool segment_release(struct hole_space *space, struct segment *segment)
 {
     struct chunk *hole = chunk_at(segment->base, 0);
     size_t size = chunk_size(hole);
@@ -244,7 +244,7 @@ bool segment_release(struct hole_space *space, struct segment *segment)
     return true;
 }
 
-void holes_release_all(struct hole_space *space)
+SELDOM void holes_release_all(struct hole_space *space)
 {
     index_clear(space);
     quick_forget(space);
@@ -298,12 +298,12 @@ static bool grow(struct hole_space *space, size_t need)
     }
 }
 
-bool holes_reserve(struct hole_space *space, size_t size)
+SELDOM bool holes_reserve(struct hole_space *space, size_t size)
 {
     return size <= HOLE_REQUEST_MAX && grow(space, holes_chunk_size(size));
 }
 
-size_t holes_give(struct hole_space *space, void *base, size_t size, bool fresh)
+SELDOM size_t holes_give(struct hole_space *space, void *base, size_t size, bool fresh)
 {
     size_t page = page_bytes(space);
     uintptr_t from = round_to((uintptr_t)base, page);

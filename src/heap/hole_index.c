@@ -202,7 +202,7 @@ static struct chunk *bins_best(const struct hole_bins *bins, size_t size, uint64
     return least;
 }
 
-static struct chunk *bins_worst(const struct hole_bins *bins, size_t size, uint64_t *visited)
+static SELDOM struct chunk *bins_worst(const struct hole_bins *bins, size_t size, uint64_t *visited)
 {
     unsigned bin = bin_last(bins);
     if (bin == BINS) {
@@ -218,7 +218,7 @@ static struct chunk *bins_worst(const struct hole_bins *bins, size_t size, uint6
     return chunk_size(most) >= size ? most : NULL;
 }
 
-static void bins_clear(struct hole_bins *bins)
+static SELDOM void bins_clear(struct hole_bins *bins)
 {
     struct band *bands[BANDS];
     memcpy(bands, bins->band, sizeof bands);
@@ -280,7 +280,7 @@ static struct chunk *list_best(struct chunk *hole, size_t size, uint64_t *visite
     return best;
 }
 
-static struct chunk *list_worst(struct chunk *hole, size_t size, uint64_t *visited)
+static SELDOM struct chunk *list_worst(struct chunk *hole, size_t size, uint64_t *visited)
 {
     struct chunk *worst = NULL;
     for (; hole; hole = hole->right) {
@@ -342,7 +342,7 @@ struct chunk *index_choose_slow(struct hole_space *space, size_t size)
     return space->bins ? bins_best(space->bins, size, visited) : list_best(space->root, size, visited);
 }
 
-void index_clear(struct hole_space *space)
+SELDOM void index_clear(struct hole_space *space)
 {
     space->root = NULL;
     space->figures.holes = 0;
@@ -351,7 +351,7 @@ void index_clear(struct hole_space *space)
     }
 }
 
-size_t holes_largest(const struct hole_space *space)
+SELDOM size_t holes_largest(const struct hole_space *space)
 {
     uint64_t visited = 0;
     const struct chunk *hole;
@@ -367,7 +367,7 @@ size_t holes_largest(const struct hole_space *space)
 
 /* ---- check ---- */
 
-static const char *check_list(const struct chunk *first, bool by_address, size_t size, struct index_sum *sum)
+static SELDOM const char *check_list(const struct chunk *first, bool by_address, size_t size, struct index_sum *sum)
 {
     const struct chunk *last = NULL;
     for (const struct chunk *hole = first; hole; last = hole, hole = hole->right) {
@@ -430,7 +430,7 @@ static const char *check_bin(const struct hole_bins *bins, unsigned bin, struct 
     return tree_check(hole, false, sum);
 }
 
-const char *index_check(const struct hole_space *space, struct index_sum *sum)
+SELDOM const char *index_check(const struct hole_space *space, struct index_sum *sum)
 {
     const char *fault = NULL;
     if (!space->bins) {

@@ -29,7 +29,7 @@ bool pages_clean(const struct segment *segment, size_t from, size_t to)
     return true;
 }
 
-size_t pages_warm(const struct segment *segment)
+SELDOM size_t pages_warm(const struct segment *segment)
 {
     return pages_count(segment->warm_set, 0, segment->words * 64);
 }
@@ -85,7 +85,7 @@ static void huge_page_of(const struct hole_space *space, const struct segment *s
 
 /* A page that may be of a huge page was touched: if it is the first, all are, and are warm until blocks take them. The
  * segment's last page, in which there is more than a hole, never is. */
-static void touch_huge(struct hole_space *space, struct segment *segment, size_t page)
+static SELDOM void touch_huge(struct hole_space *space, struct segment *segment, size_t page)
 {
     size_t from;
     size_t to;
@@ -343,7 +343,7 @@ size_t holes_cool(struct hole_space *space, size_t bytes)
     return purged;
 }
 
-size_t holes_trim(struct hole_space *space)
+SELDOM size_t holes_trim(struct hole_space *space)
 {
     size_t bytes = 0;
     struct segment *next;

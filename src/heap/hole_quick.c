@@ -20,7 +20,7 @@ static void empty_lists(struct quick_lists *quick)
     }
 }
 
-bool quick_start(struct hole_space *space)
+SELDOM bool quick_start(struct hole_space *space)
 {
     space->quick = meta_alloc(space->options.meta, sizeof *space->quick);
     if (space->quick) {
@@ -109,7 +109,7 @@ void quick_flush(struct hole_space *space)
     }
 }
 
-void quick_forget(struct hole_space *space)
+SELDOM void quick_forget(struct hole_space *space)
 {
     struct quick_lists *quick = space->quick;
     if (quick) {
@@ -137,12 +137,12 @@ struct quick_sum quick_sum(const struct hole_space *space)
     return sum;
 }
 
-uint64_t quick_served(const struct hole_space *space)
+SELDOM uint64_t quick_served(const struct hole_space *space)
 {
     return space->quick ? atomic_load_explicit(&space->quick->served, memory_order_relaxed) : 0;
 }
 
-const char *quick_check(const struct hole_space *space)
+SELDOM const char *quick_check(const struct hole_space *space)
 {
     const struct quick_lists *quick = space->quick;
     for (size_t list = 0; quick && list < QUICK_LISTS; list++) {

@@ -246,7 +246,7 @@ static const char *check_hole(struct walk *walk, const struct chunk *hole)
     return NULL;
 }
 
-static const char *check_subtree(struct walk *walk, const struct chunk *hole, unsigned depth)
+static SELDOM const char *check_subtree(struct walk *walk, const struct chunk *hole, unsigned depth)
 {
     if (!hole) {
         return NULL;
@@ -270,7 +270,7 @@ static const char *check_subtree(struct walk *walk, const struct chunk *hole, un
     return walk->by_address && largest != tree_largest(hole) ? "a hole does not know the largest of its subtree" : NULL;
 }
 
-const char *tree_check(const struct chunk *root, bool by_address, struct index_sum *sum)
+SELDOM const char *tree_check(const struct chunk *root, bool by_address, struct index_sum *sum)
 {
     struct walk walk = {NULL, sum, by_address};
     return check_subtree(&walk, root, 0);

@@ -68,7 +68,7 @@ static size_t segment_size(const cairn_heap *heap)
     return most > LEAST ? most : LEAST;
 }
 
-void large_init(cairn_heap *heap)
+SELDOM void large_init(cairn_heap *heap)
 {
     struct hole_options options = {
         .meta = &heap->meta,
@@ -202,7 +202,7 @@ bool large_check(struct pool *segment, const void *block, cairn_misuse_kind *mis
     return false;
 }
 
-const void *large_block_at(struct pool *segment, const void *address, size_t *size)
+SELDOM const void *large_block_at(struct pool *segment, const void *address, size_t *size)
 {
     cairn_heap *heap = pool_owner(segment)->heap;
     os_lock_take(&heap->lock);
@@ -268,7 +268,7 @@ size_t large_cool(cairn_heap *heap, size_t enough)
     return bytes;
 }
 
-size_t large_trim(cairn_heap *heap)
+SELDOM size_t large_trim(cairn_heap *heap)
 {
     size_t bytes = holes_trim(&heap->holes);
     note_holes_due(heap);
@@ -469,13 +469,13 @@ static void *try_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *ze
     return large ? hole_alloc(heap, size, alignment, zero) : huge_alloc(heap, size, alignment, zero);
 }
 
-size_t large_give_back(cairn_heap *heap)
+SELDOM size_t large_give_back(cairn_heap *heap)
 {
     large_flush(heap);
     return handles_trim(heap) + large_trim(heap) + arena_trim(heap);
 }
 
-void large_make_room(cairn_heap *heap)
+SELDOM void large_make_room(cairn_heap *heap)
 {
     struct owner *owner = heap->single ? &heap->base : thread_owner_if_any(heap);
     if (owner) {
@@ -542,7 +542,7 @@ void *large_try(cairn_heap *heap, size_t size)
     return block;
 }
 
-void *large_after_pools(cairn_heap *heap, size_t size, size_t alignment, int saved)
+SELDOM void *large_after_pools(cairn_heap *heap, size_t size, size_t alignment, int saved)
 {
     if (!heap->meta.region) {
         return NULL;
@@ -553,7 +553,7 @@ void *large_after_pools(cairn_heap *heap, size_t size, size_t alignment, int sav
     return block;
 }
 
-struct large_place large_find(const void *address)
+SELDOM struct large_place large_find(const void *address)
 {
     struct large_place place = {NULL, NULL, 0};
     registry_lock();
@@ -607,7 +607,7 @@ void *large_resize(struct pool *pool, void *block, size_t size)
     return resized;
 }
 
-void large_release_all(cairn_heap *heap)
+SELDOM void large_release_all(cairn_heap *heap)
 {
     (void)large_trim(heap);
     holes_release_all(&heap->holes);

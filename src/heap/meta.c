@@ -83,7 +83,7 @@ void meta_free(struct meta *meta, void *record, size_t size)
     }
 }
 
-void meta_release(struct meta *meta)
+SELDOM void meta_release(struct meta *meta)
 {
     struct meta_chunk *chunk = meta->chunks;
     while (chunk) {

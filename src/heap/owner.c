@@ -212,7 +212,7 @@ static void remove_pool(struct owner *owner, struct pool *pool)
 
 /* ---- blocks of a pool ---- */
 
-void *pool_block_start(const struct pool *pool, const void *address)
+SELDOM void *pool_block_start(const struct pool *pool, const void *address)
 {
     uint32_t offset = (uint32_t)((const char *)address - pool->base); /* pools are far below 4 GiB */
     uint32_t index = offset / pool->block_size;
@@ -261,7 +261,7 @@ static void settle(struct pool *pool)
 
 /* ---- exact counting ---- */
 
-void exact_served(struct owner *owner, unsigned class_index, size_t asked, size_t given)
+SELDOM void exact_served(struct owner *owner, unsigned class_index, size_t asked, size_t given)
 {
     cairn_heap *heap = owner->heap;
     if (class_index < heap->class_count && owner->asked) {
@@ -274,7 +274,7 @@ void exact_served(struct owner *owner, unsigned class_index, size_t asked, size_
     }
 }
 
-void exact_freed(cairn_heap *heap, size_t given)
+SELDOM void exact_freed(cairn_heap *heap, size_t given)
 {
     atomic_fetch_sub_explicit(&heap->live_bytes, given, memory_order_relaxed);
 }
@@ -308,7 +308,7 @@ void owner_init(struct owner *owner, cairn_heap *heap)
     owner_renew(owner);
 }
 
-struct owner *owner_add(cairn_heap *heap)
+SELDOM struct owner *owner_add(cairn_heap *heap)
 {
     os_lock_take(&heap->lock);
     struct owner *owner = meta_alloc(&heap->meta, sizeof *owner);
@@ -397,7 +397,7 @@ void owner_return_idle(struct owner *owner)
     }
 }
 
-void owner_return_empty(struct owner *owner)
+SELDOM void owner_return_empty(struct owner *owner)
 {
     for (unsigned c = 0; c < owner->heap->class_count; c++) {
         return_empty(owner, c);
@@ -448,7 +448,7 @@ static struct pool *adopt_of_class(struct owner *owner, unsigned class_index)
     return pool;
 }
 
-bool owner_adopt(struct owner *owner, struct pool *pool)
+SELDOM bool owner_adopt(struct owner *owner, struct pool *pool)
 {
     struct owner *base = &owner->heap->base;
     os_lock_take(&owner->heap->lock);
@@ -992,7 +992,7 @@ void owner_free_far(struct owner *owner, void *address)
 
 /* ---- hand-over ---- */
 
-void owner_give_to_base(struct pool *pool)
+SELDOM void owner_give_to_base(struct pool *pool)
 {
     struct owner *base = &pool_arena(pool)->heap->base;
     atomic_store_explicit(&pool->fast, 0, memory_order_relaxed);
@@ -1000,7 +1000,7 @@ void owner_give_to_base(struct pool *pool)
     add_pool(base, pool, false);
 }
 
-void owner_hand_over(struct owner *owner)
+SELDOM void owner_hand_over(struct owner *owner)
 {
     for (struct pool *pool; (pool = owner->all);) {
         remove_pool(owner, pool);

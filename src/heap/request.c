@@ -306,7 +306,7 @@ size_t cairn_usable_size(const void *block)
     return pool ? usable(pool, block) : 0;
 }
 
-cairn_heap *cairn_heap_of(const void *address)
+SELDOM cairn_heap *cairn_heap_of(const void *address)
 {
     const struct pool *pool = pagemap_get(address);
     if (!pool) {

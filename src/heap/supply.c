@@ -37,7 +37,7 @@ static struct supply *supply_make(void)
     return supply;
 }
 
-bool supply_join(cairn_heap *heap, cairn_heap *other)
+SELDOM bool supply_join(cairn_heap *heap, cairn_heap *other)
 {
     os_lock_take(&other->lock);
     if (!other->supply) {
@@ -51,7 +51,7 @@ bool supply_join(cairn_heap *heap, cairn_heap *other)
     return heap->supply != NULL;
 }
 
-void supply_leave(cairn_heap *heap)
+SELDOM void supply_leave(cairn_heap *heap)
 {
     struct supply *supply = heap->supply;
     heap->supply = NULL;
@@ -61,7 +61,7 @@ void supply_leave(cairn_heap *heap)
     }
 }
 
-size_t supply_last_bytes(const struct supply *supply)
+SELDOM size_t supply_last_bytes(const struct supply *supply)
 {
     size_t bytes = 0;
     if (supply && supply->heaps == 1) {
@@ -106,7 +106,7 @@ bool supply_give(struct supply *supply, void *base, size_t size)
     return room;
 }
 
-size_t supply_trim(struct supply *supply)
+SELDOM size_t supply_trim(struct supply *supply)
 {
     size_t bytes = 0;
     if (!supply) {

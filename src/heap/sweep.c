@@ -14,7 +14,7 @@
 
 enum { SWEEP_DELAYS = 10, SWEEP_MS_LEAST = 100 }; /* purge delays between two passes, and milliseconds at least */
 
-unsigned sweep_unit_shift(size_t slot_size)
+SELDOM unsigned sweep_unit_shift(size_t slot_size)
 {
     size_t unit = slot_size / SWEEP_UNITS;
     unit = unit > os_page_size() ? unit : os_page_size();

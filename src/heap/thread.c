@@ -151,7 +151,7 @@ static void by_thread_clear(cairn_heap *heap, bool but_own)
     }
 }
 
-void thread_start_heap(cairn_heap *heap)
+SELDOM void thread_start_heap(cairn_heap *heap)
 {
     by_thread_clear(heap, false);
 }
@@ -189,7 +189,7 @@ static void pass_count(_Atomic(uint64_t) *from, _Atomic(uint64_t) *to)
 }
 
 /* Adds an ended owner's counters to the common owner's and keeps its record. The heap's lock is held. */
-static void owner_retire(struct owner *owner)
+static SELDOM void owner_retire(struct owner *owner)
 {
     cairn_heap *heap = owner->heap;
     for (unsigned c = 0; c < heap->class_count; c++) {
@@ -209,7 +209,7 @@ static void owner_retire(struct owner *owner)
 }
 
 /* Sends home what an owner holds of others and gives its pools to the common owner; its inbox is closed then. */
-static void owner_give_all(struct owner *owner)
+static SELDOM void owner_give_all(struct owner *owner)
 {
     cairn_heap *heap = owner->heap;
     remote_flush(owner);
@@ -231,7 +231,7 @@ static void owner_end(struct owner *owner)
     os_lock_give(&owner->heap->lock);
 }
 
-void thread_rest(void)
+SELDOM void thread_rest(void)
 {
     struct owner *owner = tls_owner;
     int saved = errno;
@@ -241,7 +241,7 @@ void thread_rest(void)
     errno = saved;
 }
 
-void thread_exchange(void)
+SELDOM void thread_exchange(void)
 {
     struct owner *owner = tls_owner;
     int saved = errno;
@@ -313,7 +313,7 @@ void *thread_alloc(cairn_heap *heap, size_t size)
 }
 
 /* The thread ends. Its table is read under the registry's lock, so that no heap in it is destroyed meanwhile. */
-static void thread_end(void *value)
+static SELDOM void thread_end(void *value)
 {
     (void)value;
     tls_owner = &owner_none;
@@ -334,7 +334,7 @@ static void thread_end(void *value)
 
 /* ---- fork ---- */
 
-static void fork_before(void)
+static SELDOM void fork_before(void)
 {
     registry_lock();
     for (cairn_heap *heap = registry_first(); heap; heap = heap->next) {
@@ -345,7 +345,7 @@ static void fork_before(void)
     }
 }
 
-static void fork_parent(void)
+static SELDOM void fork_parent(void)
 {
     if (heap_watcher()) {
         heap_watcher()->unlock();
@@ -400,7 +400,7 @@ static void retire_gone(cairn_heap *heap)
 }
 
 /* The forking thread holds all locks and is the one that goes on here, so it may give them back. */
-static void fork_child(void)
+static SELDOM void fork_child(void)
 {
     numbers_of_gone_give();
     for (cairn_heap *heap = registry_first(); heap; heap = heap->next) {
@@ -422,7 +422,7 @@ static void fork_child(void)
     }
 }
 
-void thread_start(void)
+SELDOM void thread_start(void)
 {
     (void)os_thread_watch_init(thread_end);
     (void)os_fork_hooks(fork_before, fork_parent, fork_child);

@@ -4,6 +4,7 @@
 /* os_linux.c: memory, clock, randomness and process facts on Linux. No locks; state is relaxed atomics. */
 
 #include "os/os.h"
+#include "os/place.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -31,7 +32,7 @@ static void count(atomic_size_t *counter, size_t size)
     atomic_fetch_add_explicit(counter, size, memory_order_relaxed);
 }
 
-void os_counts(struct os_counts *counts)
+SELDOM void os_counts(struct os_counts *counts)
 {
     counts->reserved_bytes = atomic_load_explicit(&reserved_bytes, memory_order_relaxed);
     counts->released_bytes = atomic_load_explicit(&released_bytes, memory_order_relaxed);
@@ -120,7 +121,7 @@ static bool linux_release(void *address, size_t size)
     return true;
 }
 
-static void *linux_remap(void *address, size_t old_size, size_t new_size, void *target)
+static SELDOM void *linux_remap(void *address, size_t old_size, size_t new_size, void *target)
 {
     void *moved = target ? mremap(address, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, target)
                          : mremap(address, old_size, new_size, 0);
@@ -137,7 +138,7 @@ static void *linux_remap(void *address, size_t old_size, size_t new_size, void *
     return moved;
 }
 
-static bool linux_protect(void *address, size_t size, bool accessible)
+static SELDOM bool linux_protect(void *address, size_t size, bool accessible)
 {
     return mprotect(address, size, accessible ? PROT_READ | PROT_WRITE : PROT_NONE) == 0;
 }
@@ -147,7 +148,7 @@ static void linux_advise_huge(void *address, size_t size, bool want)
     (void)madvise(address, size, want ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
-unsigned os_processors(void)
+SELDOM unsigned os_processors(void)
 {
     cpu_set_t set;
     CPU_ZERO(&set);
@@ -157,7 +158,7 @@ unsigned os_processors(void)
     return fits && CPU_COUNT(&set) > 0 ? (unsigned)CPU_COUNT(&set) : fits ? 1 : CPU_SETSIZE;
 }
 
-static size_t linux_resident(const void *address, size_t size)
+static SELDOM size_t linux_resident(const void *address, size_t size)
 {
     enum { BATCH = 1024 };
     unsigned char state[BATCH];
@@ -176,7 +177,7 @@ static size_t linux_resident(const void *address, size_t size)
     return resident;
 }
 
-void os_resident_set(const void *address, size_t pages, uint64_t *set)
+SELDOM void os_resident_set(const void *address, size_t pages, uint64_t *set)
 {
     enum { BATCH = 1024 };
     unsigned char state[BATCH];
@@ -228,14 +229,14 @@ uint64_t os_clock_ms(void)
     return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
 }
 
-uint64_t os_clock_ns(void)
+SELDOM uint64_t os_clock_ns(void)
 {
     struct timespec now = {0, 0};
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-uint64_t os_random(void)
+SELDOM uint64_t os_random(void)
 {
     uint64_t bits = 0;
     int saved = errno;
@@ -256,7 +257,7 @@ char **os_environment(void)
     return environ;
 }
 
-void os_write_error(const char *text, size_t length)
+SELDOM void os_write_error(const char *text, size_t length)
 {
     int saved = errno;
     while (length > 0) {

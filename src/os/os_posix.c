@@ -5,6 +5,7 @@
  * process where possible: glibc's pthread_setspecific allocates for keys of 32 and more. */
 
 #include "os/os.h"
+#include "os/place.h"
 
 #include <sys/resource.h>
 
@@ -31,7 +32,7 @@ void os_lock_give(os_lock *lock)
 static pthread_key_t watch_key;
 static bool watch_key_made;
 
-bool os_thread_watch_init(void (*at_exit)(void *value))
+SELDOM bool os_thread_watch_init(void (*at_exit)(void *value))
 {
     watch_key_made = pthread_key_create(&watch_key, at_exit) == 0;
     return watch_key_made;
@@ -47,7 +48,7 @@ extern int __register_atfork(void (*before)(void), void (*parent)(void), void (*
     __attribute__((weak));
 extern __attribute__((visibility("hidden"))) void *__dso_handle;
 
-bool os_fork_hooks(void (*before)(void), void (*parent)(void), void (*child)(void))
+SELDOM bool os_fork_hooks(void (*before)(void), void (*parent)(void), void (*child)(void))
 {
     return __register_atfork != NULL ? __register_atfork(before, parent, child, __dso_handle) == 0
                                      : pthread_atfork(before, parent, child) == 0;

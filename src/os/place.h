@@ -9,6 +9,9 @@
 /* A function that requests, waits or the end of most processes need, unlike the others of its file. */
 #define OF_REQUESTS __attribute__((hot))
 
+/* A function that few processes need once they run, among others of its file that requests do. */
+#define SELDOM __attribute__((section(".text.seldom")))
+
 /* Zeroed variables that fill pages of which most processes touch none. */
 #define LARGE_DATA __attribute__((section(".bss.large")))
 

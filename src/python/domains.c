@@ -52,7 +52,7 @@ static struct {
 
 /* ---- reports ---- */
 
-static __attribute__((format(printf, 1, 2))) void say(const char *format, ...)
+static SELDOM __attribute__((format(printf, 1, 2))) void say(const char *format, ...)
 {
     if (!cairn_options_speaker()) {
         return;
@@ -76,7 +76,7 @@ static const char *variable(const struct python_command *command, const char *na
 }
 
 /* True if the user chose another allocator; says so. */
-static bool kept_out(int argc, char **argv)
+static SELDOM bool kept_out(int argc, char **argv)
 {
     static const char outcome[] = "keeps Cairn out of Python's memory domains: Cairn serves malloc only";
     struct python_command command;
@@ -96,7 +96,7 @@ static bool kept_out(int argc, char **argv)
 }
 
 /* The minor version of a CPython 3 that Cairn serves, else 0; says why. */
-static int served_minor(const char *version)
+static SELDOM int served_minor(const char *version)
 {
     int minor = strncmp(version, "3.", 2) == 0 ? (int)strtol(version + 2, NULL, 10) : 0;
     if (minor >= FIRST_MINOR && minor <= LAST_MINOR) {
@@ -192,7 +192,7 @@ static bool will_be_shown(const struct options *options)
     return counted || (options->leaks.all && cairn_options_speaker());
 }
 
-static cairn_heap *make_heap(bool single)
+static SELDOM cairn_heap *make_heap(bool single)
 {
     const struct options *options = cairn_options();
     cairn_geometry geometry = options->geometry;
@@ -251,7 +251,7 @@ static void give_objects(bool single)
     give(CAIRN_DOMAIN_OBJECT, &allocator);
 }
 
-void python_install(int argc, char **argv)
+SELDOM void python_install(int argc, char **argv)
 {
     bool present = PyMem_SetAllocator != NULL && PyMem_GetAllocator != NULL && Py_GetVersion != NULL;
     if (!present || !cairn_options()->python || kept_out(argc, argv)) {
@@ -291,7 +291,7 @@ static bool is_ours(cairn_domain domain)
     return now.malloc == python.allocator[domain].malloc && now.context == python.allocator[domain].context;
 }
 
-bool python_note_frees(bool on, void (*look)(void))
+SELDOM bool python_note_frees(bool on, void (*look)(void))
 {
     cairn_allocator allocator;
     if (python.heap == NULL || !is_ours(CAIRN_DOMAIN_MEM) || !is_ours(CAIRN_DOMAIN_OBJECT)) {
@@ -319,7 +319,7 @@ cairn_heap *python_heap(void)
     return python.heap;
 }
 
-bool python_complaint(char *line, size_t size)
+SELDOM bool python_complaint(char *line, size_t size)
 {
     static const char *const names[DOMAINS] = {"raw", "mem", "object"};
     for (int domain = 0; domain < DOMAINS; domain++) {
@@ -345,7 +345,7 @@ static bool holds_gil(void)
     return mine != NULL && mine == _PyThreadState_UncheckedGet();
 }
 
-static int trim_when_called(void *context)
+static SELDOM int trim_when_called(void *context)
 {
     (void)context;
     atomic_store(&python.trim_asked, false);
@@ -365,7 +365,7 @@ static void ask_for_trim(void)
     }
 }
 
-size_t python_trim(void)
+SELDOM size_t python_trim(void)
 {
     if (python.heap == NULL) {
         return 0;
