@@ -39,7 +39,7 @@
 #include "heap/watch.h"
 
 enum {
-    CARVE_BYTES = 4096, /* untouched blocks are made free about a page at a time */
+    CARVE_BYTES = 4096, /* untouched blocks are made free a page at a time */
     TICK_TURNS = 64     /* used-up pools passed over before the inbox and the clock are looked at again */
 };
 
@@ -219,7 +219,8 @@ SELDOM void *pool_block_start(const struct pool *pool, const void *address)
     return index < pool->capacity ? pool->base + (size_t)index * pool->block_size : NULL;
 }
 
-/* Makes untouched blocks free, in address order, about a page of them. */
+/* Makes untouched blocks free, in address order: those that begin in the page where the first does, so that no other is
+ * touched. */
 static void carve(struct pool *pool)
 {
     if (UNLIKELY(pool_purged(pool))) {
@@ -227,13 +228,13 @@ static void carve(struct pool *pool)
         return;
     }
     size_t size = pool->block_size;
-    size_t count = size < CARVE_BYTES ? CARVE_BYTES / size : 1;
     size_t carved = pool_carved(pool);
     size_t left = pool->capacity - carved;
+    char *first = pool->base + carved * size;
+    size_t count = (CARVE_BYTES - (uintptr_t)first % CARVE_BYTES + size - 1) / size;
     if (count > left) {
         count = left;
     }
-    char *first = pool->base + carved * size;
     char *last = first + (count - 1) * size;
     for (char *at = first; at < last; at += size) {
         ((struct block *)(void *)at)->next = (struct block *)(void *)(at + size);
