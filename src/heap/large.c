@@ -162,16 +162,20 @@ void large_flush(cairn_heap *heap)
 }
 
 enum {
-    MUCH_PART = 32,    /* of what the heap holds: if lists keep more, that is much */
-    LOOK_STEP = 65536, /* bytes by which the peak grows from one look to the next, at least */
+    MUCH_PART = 16,        /* of what the heap holds: if lists keep more, that is much */
+    MUCH_PART_SMALL = 32,  /* the same of a small heap, where pages touched again are few */
+    SMALL_HEAP = 4 << 20,  /* holds less */
+    LOOK_PART = 32,        /* of the peak, by which it grows from one look to the next */
+    LOOK_STEP = 64 * 1024, /* but at least so many bytes */
 };
 
 void large_flush_at_peak(cairn_heap *heap)
 {
-    if (heap->holes.quick && quick_sum(&heap->holes).bytes > heap->held_bytes / MUCH_PART) {
+    size_t part = heap->held_bytes < SMALL_HEAP ? MUCH_PART_SMALL : MUCH_PART;
+    if (heap->holes.quick && quick_sum(&heap->holes).bytes > heap->held_bytes / part) {
         large_flush(heap);
     }
-    size_t step = heap->held_peak / MUCH_PART;
+    size_t step = heap->held_peak / LOOK_PART;
     heap->next_look = heap->held_peak + (step > LOOK_STEP ? step : LOOK_STEP);
 }
 
