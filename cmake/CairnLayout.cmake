@@ -17,7 +17,7 @@ set(CAIRN_SOURCES_OF_REQUESTS
     src/heap/pagemap.c src/heap/meta.c src/heap/foreign.c src/heap/thread.c src/heap/supply.c src/os/os_linux.c
     src/os/os_posix.c src/os/os_file.c src/malloc/start.c) # these two give back what lies behind
 set(CAIRN_SOURCES_OF_START
-    src/heap/remote.c src/heap/region.c src/heap/heap.c src/heap/options.c src/heap/geometry.c
+    src/heap/remote.c src/heap/envelope.c src/heap/region.c src/heap/heap.c src/heap/options.c src/heap/geometry.c
     src/heap/text.c src/malloc/program.c src/malloc/idle.c src/malloc/children.c src/malloc/operators.c
     src/malloc/exit.c
     src/observe/report_file.c src/python/command_line.c src/python/waiting.c src/python/snapshot.c

@@ -5,6 +5,7 @@
 
 #include "heap/foreign.h"
 
+#include "heap/envelope.h"
 #include "heap/meta.h"
 #include "heap/owner.h"
 #include "heap/remote.h"
@@ -88,6 +89,56 @@ SELDOM bool foreign_keep_one(struct owner *owner, const struct pool *pool, struc
     return pool->class_index < records(owner->heap) && keep(owner, pool, block);
 }
 
+/* Keeps a block on its way, if it may be kept and there is room. */
+static bool keep_on_way(struct owner *owner, const struct pool *pool, struct block *block)
+{
+    return pool->class_index < records(owner->heap) && pool_owner(pool) != owner && keep(owner, pool, block);
+}
+
+static void keep_of_envelope(struct owner *owner, struct outbox *chain)
+{
+    struct envelope *envelope = message_envelope(chain->first);
+    size_t left = 0;
+    chain->bytes = 0;
+    for (size_t i = 0; i < envelope->count; i++) {
+        struct block *block = envelope->blocks[i];
+        const struct pool *pool = pagemap_get(block);
+        if (!keep_on_way(owner, pool, block)) {
+            envelope->blocks[left++] = block;
+            chain->bytes += remote_weight(pool);
+        }
+    }
+    envelope->count = left;
+    if (left == 0) {
+        chain->first = NULL;
+        envelope_give(owner, envelope, NULL);
+    }
+}
+
+static void keep_of_letter(struct owner *owner, struct outbox *chain, struct block *block)
+{
+    const struct pool *pool = pagemap_get(block);
+    if (!keep_on_way(owner, pool, block)) {
+        remote_push(chain, block, pool, remote_weight(pool));
+    }
+}
+
+static void keep_of_letters(struct owner *owner, struct outbox *chain)
+{
+    struct block *letter = chain->first;
+    *chain = (struct outbox){.to = chain->to};
+    while (letter) {
+        struct block *next = letter->next;
+        struct block **end = letter_end(letter, pagemap_get(letter));
+        for (struct block **at = &letter->next + 1; at != end && *at; at++) {
+            keep_of_letter(owner, chain, *at);
+        }
+        keep_of_letter(owner, chain, letter);
+        letter = next;
+    }
+    remote_seal(chain);
+}
+
 SELDOM void foreign_keep(struct owner *owner, struct outbox *chain)
 {
     if (owner->foreign_pause) {
@@ -97,17 +148,12 @@ SELDOM void foreign_keep(struct owner *owner, struct outbox *chain)
     if (!owner->foreign && !make_records(owner)) {
         return;
     }
-    struct chain old = chain_from(chain->first);
     size_t bytes = chain->bytes;
-    *chain = (struct outbox){.to = chain->to};
-    for (struct block *block; (block = chain_take(&old));) {
-        const struct pool *pool = pagemap_get(block);
-        if (pool->class_index >= records(owner->heap) || pool_owner(pool) == owner || !keep(owner, pool, block)) {
-            chain->last = chain->first ? chain->last : block;
-            remote_push(chain, block, pool, remote_weight(pool));
-        }
+    if (message_is_envelope(chain->first)) {
+        keep_of_envelope(owner, chain);
+    } else {
+        keep_of_letters(owner, chain);
     }
-    remote_seal(chain);
     if (chain->bytes < bytes) {
         owner->foreign_next_pause = 1;
     } else {

@@ -951,7 +951,7 @@ bool owner_free_quick(struct owner *owner, void *address, struct pool *pool)
     return free_to_full(owner, pool, address) || free_to_quick(owner, pool, address);
 }
 
-static __attribute__((noinline)) void free_elsewhere(struct owner *owner, void *address, struct pool *pool)
+static __attribute__((noinline)) void free_elsewhere(struct owner *owner, struct pool *pool, void *address)
 {
     if (!free_to_outbox(owner, pool, address)) {
         free_slowly(owner, address);
@@ -966,16 +966,15 @@ static __attribute__((noinline)) void free_own(struct owner *owner, struct pool 
     }
 }
 
-void owner_free_slow(struct owner *owner, void *address, struct pool *pool)
+void owner_free_slow(struct owner *owner, struct pool *pool, void *address)
 {
-    if (UNLIKELY(!pool)) {
-        free_slowly(owner, address);
-    } else if (pool_owner(pool) == owner) {
+    const struct owner *to = pool_owner(pool);
+    if (to == owner) {
         if (UNLIKELY(!free_to_full(owner, pool, address))) {
             free_own(owner, pool, address);
         }
-    } else if (UNLIKELY(pool_owner(pool) != owner->recent->to)) {
-        free_elsewhere(owner, address, pool);
+    } else if (UNLIKELY(to != owner->recent->to)) {
+        free_elsewhere(owner, pool, address);
     } else if (UNLIKELY(!free_to_recent(owner, pool, address))) {
         free_slowly(owner, address);
     }
@@ -987,7 +986,7 @@ void owner_free_far(struct owner *owner, void *address)
     if (LIKELY(pool)) {
         owner_free_in(owner, pool, address);
     } else {
-        owner_free_slow(owner, address, NULL);
+        free_slowly(owner, address);
     }
 }
 

@@ -25,7 +25,7 @@ extern struct pool pool_empty;
 
 /* The slow twins. owner_alloc_slow returns NULL with errno ENOMEM. `pool` is what the page map says of the block. */
 void *owner_alloc_slow(struct owner *owner, size_t size);
-void owner_free_slow(struct owner *owner, void *block, struct pool *pool);
+void owner_free_slow(struct owner *owner, struct pool *pool, void *block);
 
 /* Frees a block whose page is not near (pagemap.h), or what is no block. */
 void owner_free_far(struct owner *owner, void *address);
@@ -118,7 +118,7 @@ static inline void owner_free_marked(struct owner *owner, uintptr_t mark, struct
     if (UNLIKELY(freed == OWNER_FREED_LAST)) {
         owner_pool_emptied(owner, address, pool);
     } else if (UNLIKELY(freed == OWNER_NOT_FREED)) {
-        owner_free_slow(owner, address, pool);
+        owner_free_slow(owner, pool, address);
     }
 }
 

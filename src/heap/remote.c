@@ -5,11 +5,15 @@
 
 #include "heap/remote.h"
 
+#include "heap/envelope.h"
 #include "heap/foreign.h"
 #include "heap/misuse.h"
 #include "heap/owner.h"
 
-enum { COMMON_BYTES = 8192 }; /* as an outbox counts: so much waits to be freed into pools of the common owner's */
+enum {
+    COMMON_BYTES = 8192,          /* as an outbox counts: so much waits to be freed into pools of the common owner's */
+    MANY_BYTES = OUTBOX_BYTES / 2 /* so much in a chain, and the next one is an envelope */
+};
 
 struct outbox outbox_none = {.to = (struct owner *)1};
 
@@ -23,16 +27,21 @@ OF_REQUESTS bool remote_find(struct owner *owner, const struct owner *to)
     return true;
 }
 
-/* Posts a chain of letters, of so many bytes. False if the inbox is closed; it is then untouched but for last->next. */
+/* Where a message links to the next. */
+static struct block **message_link(struct block *message)
+{
+    return (struct block **)((uintptr_t)message & ~MESSAGE_ENVELOPE);
+}
+
+/* Posts a chain of so many bytes. False if the inbox is closed; the chain is then untouched but for its last link. */
 static bool post(struct owner *to, struct block *first, struct block *last, size_t bytes)
 {
     struct block *head = atomic_load_explicit(&to->inbox, memory_order_relaxed);
     do {
+        *message_link(last) = head == INBOX_CLOSED ? NULL : head;
         if (head == INBOX_CLOSED) {
-            last->next = NULL;
             return false;
         }
-        last->next = head;
         /* Release: the owner's acquire in remote_take must see the links and all the freeing thread did before. */
     } while (!atomic_compare_exchange_weak_explicit(&to->inbox, &head, first, memory_order_release,
                                                     memory_order_relaxed));
@@ -84,6 +93,11 @@ static bool is_behind(const struct owner *to)
 
 void remote_seal(const struct outbox *box)
 {
+    if (message_is_envelope(box->first)) {
+        struct envelope *envelope = message_envelope(box->first);
+        envelope->count = box->end == envelope->blocks + ENVELOPE_BLOCKS ? (size_t)(box->at - envelope->blocks) : 0;
+        return;
+    }
     bool fits = box->first && box->end == letter_end(box->first, pagemap_get(box->first));
     if (fits && box->at != box->end) {
         *box->at = NULL;
@@ -110,6 +124,7 @@ static void send_chain(struct owner *owner, struct outbox *box)
     struct outbox chain = *box;
     remote_seal(box);
     owner->recent = &outbox_none;
+    box->many = chain.bytes >= MANY_BYTES;
     box->to = NULL;
     box->first = NULL;
     atomic_signal_fence(memory_order_seq_cst);
@@ -166,14 +181,33 @@ static bool asks_for(const struct owner *owner, unsigned class_index)
     return owner->wanted[class_index / 64] >> (class_index % 64) & 1;
 }
 
+/* An envelope, if there is one, as the first message of an empty chain. The orders of stores as in remote_push(). */
+static void begin_envelope(struct owner *owner, struct outbox *box)
+{
+    struct envelope *envelope = envelope_take(owner);
+    if (!envelope) {
+        return;
+    }
+    atomic_signal_fence(memory_order_release);
+    box->first = (struct block *)((uintptr_t)envelope + MESSAGE_ENVELOPE);
+    box->last = box->first;
+    atomic_signal_fence(memory_order_release);
+    box->at = envelope->blocks;
+    atomic_signal_fence(memory_order_release);
+    box->end = envelope->blocks + ENVELOPE_BLOCKS;
+}
+
 /* An empty place in the outbox for blocks of `to`: what another owner has there is sent. */
-static void make_box(struct owner *owner, struct outbox *box, struct owner *to, struct block *last)
+static void make_box(struct owner *owner, struct outbox *box, struct owner *to)
 {
     if (box->to) {
         owner->outbox_bytes -= box->bytes;
         send_chain(owner, box);
     }
-    *box = (struct outbox){.to = to, .last = last};
+    *box = (struct outbox){.to = to, .many = box->many};
+    if (box->many) {
+        begin_envelope(owner, box);
+    }
 }
 
 void remote_free(struct owner *owner, struct pool *pool, struct block *block)
@@ -198,7 +232,7 @@ void remote_free(struct owner *owner, struct pool *pool, struct block *block)
     }
     struct outbox *box = remote_box(owner, to);
     if (box->to != to) {
-        make_box(owner, box, to, block);
+        make_box(owner, box, to);
     } else if (box->newest == block) {
         misuse_report(CAIRN_MISUSE_DOUBLE_FREE, "free", block, owner->heap);
         return;
@@ -235,56 +269,76 @@ struct block *remote_take(struct owner *owner)
 }
 
 /* The rest of route(). */
-static __attribute__((noinline)) bool route_slowly(struct owner *self, struct pool *pool, struct block *block,
-                                                   cairn_heap *locked)
+static __attribute__((noinline)) bool route_slowly(struct owner *self, struct block *block, cairn_heap *locked)
 {
-    bool own = self && pool_owner(pool) == self;
-    if (own) {
-        owner_free_own(self, pool, block);
-    } else {
+    struct pool *pool = pagemap_get(block);
+    if (!self || pool_owner(pool) != self) {
         send(pool, block, locked);
+        return false;
+    }
+    if (pool_may_free_fast(pool, self->mark)) {
+        owner_free_in(self, pool, block); /* it is not near, or was freed twice */
+    } else {
+        owner_free_own(self, pool, block);
+    }
+    return true;
+}
+
+/* Frees a block; true if `self`, which has that mark, owns its pool. Nearly hot. */
+static inline bool route(struct owner *self, uintptr_t mark, struct block *block, cairn_heap *locked)
+{
+    struct pool *pool = pagemap_get_near(block);
+    enum owner_freed freed = LIKELY(pool) ? owner_free_ready(mark, block, pool) : OWNER_NOT_FREED;
+    if (UNLIKELY(freed == OWNER_FREED_LAST)) {
+        owner_pool_emptied(self, block, pool);
+    } else if (UNLIKELY(freed == OWNER_NOT_FREED)) {
+        return route_slowly(self, block, locked);
+    }
+    return true;
+}
+
+/* The mark of an owner, which may be NULL: then one that no pool has. */
+static uintptr_t mark_of(const struct owner *self)
+{
+    return self ? self->mark : owner_none.mark;
+}
+
+static uint64_t route_envelope(struct owner *self, const struct envelope *envelope, cairn_heap *locked)
+{
+    uintptr_t mark = mark_of(self);
+    uint64_t own = envelope->count;
+    for (size_t i = 0; i < envelope->count; i++) {
+        own -= !route(self, mark, envelope->blocks[i], locked);
     }
     return own;
 }
 
-/* Frees a block; true if `self` owns its pool. Nearly hot. */
-static inline bool route(struct owner *self, struct block *block, cairn_heap *locked)
+/* A letter comes after the blocks it lists: whoever gets it may give it away at once. */
+static uint64_t route_letter(struct owner *self, struct block *letter, cairn_heap *locked)
 {
-    struct pool *pool = pagemap_get(block);
-    if (UNLIKELY(!self) || UNLIKELY(!pool_may_free_fast(pool, self->mark))) {
-        return route_slowly(self, pool, block, locked);
+    uintptr_t mark = mark_of(self);
+    uint64_t own = 0;
+    struct block **end = letter_end(letter, pagemap_get(letter));
+    for (struct block **at = &letter->next + 1; at != end && *at; at++) {
+        own += route(self, mark, *at, locked);
     }
-    owner_free_in(self, pool, block);
-    return true;
+    return own + route(self, mark, letter, locked);
 }
 
-struct chain chain_from(struct block *letter)
-{
-    if (!letter) {
-        return (struct chain){0};
-    }
-    __builtin_prefetch(letter->next);
-    return (struct chain){letter, &letter->next + 1, letter_end(letter, pagemap_get(letter))};
-}
-
-struct block *chain_take(struct chain *chain)
-{
-    if (chain->at != chain->end && *chain->at) {
-        return *chain->at++;
-    }
-    struct block *letter = chain->letter;
-    if (letter) {
-        *chain = chain_from(letter->next);
-    }
-    return letter;
-}
-
-void remote_route(struct owner *self, struct block *letter, cairn_heap *locked)
+void remote_route(struct owner *self, struct block *message, cairn_heap *locked)
 {
     uint64_t own = 0;
-    struct chain chain = chain_from(letter);
-    for (struct block *block; (block = chain_take(&chain));) {
-        own += route(self, block, locked);
+    while (message) {
+        struct block *next = *message_link(message);
+        __builtin_prefetch(next);
+        if (message_is_envelope(message)) {
+            struct envelope *envelope = message_envelope(message);
+            own += route_envelope(self, envelope, locked);
+            envelope_give(self, envelope, locked);
+        } else {
+            own += route_letter(self, message, locked);
+        }
+        message = next;
     }
     if (own) {
         counter_add(&self->remote_frees, own);
@@ -296,7 +350,7 @@ void remote_route_linked(struct owner *self, struct block *chain, cairn_heap *lo
     while (chain) {
         struct block *block = chain;
         chain = block->next;
-        if (route(self, block, locked)) {
+        if (route(self, mark_of(self), block, locked)) {
             counter_add(&self->remote_frees, 1);
         }
     }

@@ -3,7 +3,7 @@
 
 /* remote.h: blocks freed by a thread that does not own their pool.
  *
- * The freeing thread gathers blocks per destination in its outbox (a small table of chains of letters), and posts a
+ * The freeing thread gathers blocks per destination in its outbox (a small table of chains of messages), and posts a
  * whole chain to the destination's inbox with one compare-and-swap; the owner takes the whole inbox with one exchange,
  * in its slow path. So a chain costs two atomic operations however long it is, no block is ever popped singly (no ABA),
  * and neither side waits.
@@ -11,6 +11,10 @@
  * A *letter* is a freed block whose words behind the link are the addresses of more freed blocks, up to the block's end
  * or a NULL. So only one block in many is written by who frees it and read by who gets it back; the others' cache lines
  * stay where they are until their owner links them into a free list.
+ *
+ * Who sent many blocks to a destination gathers the next ones for it in an *envelope* (envelope.h), a record that lists
+ * all that an outbox may hold: letters are as long as chance has it, and neither side's processor guesses where one ends.
+ * A chain is one envelope, or letters. A link to an envelope has the bit MESSAGE_ENVELOPE.
  *
  * Blocks for an owner that is behind with its inbox may be kept by who frees them instead; see foreign.h.
  *
@@ -27,6 +31,7 @@
 #ifndef CAIRN_HEAP_REMOTE_H
 #define CAIRN_HEAP_REMOTE_H
 
+#include "heap/debug.h"
 #include "heap/types.h"
 
 #define INBOX_CLOSED ((struct block *)1)
@@ -66,6 +71,18 @@ static inline struct block **letter_end(struct block *letter, const struct pool 
     return &letter->next + pool->block_size / sizeof(struct block *);
 }
 
+#define MESSAGE_ENVELOPE ((uintptr_t)2)
+
+static inline bool message_is_envelope(const struct block *message)
+{
+    return (uintptr_t)message & MESSAGE_ENVELOPE;
+}
+
+static inline struct envelope *message_envelope(struct block *message)
+{
+    return (struct envelope *)((uintptr_t)message - MESSAGE_ENVELOPE);
+}
+
 /* Adds a block of that weight to a chain. The orders of stores are for remote_seal(). */
 static inline void remote_push(struct outbox *box, struct block *block, const struct pool *pool, size_t weight)
 {
@@ -78,7 +95,9 @@ static inline void remote_push(struct outbox *box, struct block *block, const st
         box->at = at + 1;
         return;
     }
+    ASSERT(!message_is_envelope(box->first)); /* it is never full */
     at = letter_begin(block, pool, box->first);
+    box->last = box->first ? box->last : block;
     atomic_signal_fence(memory_order_release);
     box->first = block;
     atomic_signal_fence(memory_order_release);
@@ -87,7 +106,7 @@ static inline void remote_push(struct outbox *box, struct block *block, const st
     box->end = letter_end(block, pool);
 }
 
-/* Ends the newest letter of a chain. Also that of a thread that a fork stopped in the middle of remote_push(): a letter
+/* Ends the newest message of a chain. Also that of a thread that a fork stopped in the middle of remote_push(): a message
  * that `at` and `end` do not belong to yet lists nothing. */
 void remote_seal(const struct outbox *box);
 
@@ -112,18 +131,6 @@ static inline bool remote_free_ready(struct owner *owner, const struct pool *poo
     return true;
 }
 
-/* A place in a chain of letters. A letter comes after the blocks it lists: who takes it may give it away at once. */
-struct chain {
-    struct block *letter; /* NULL: the end */
-    struct block **at;    /* its next address */
-    struct block **end;
-};
-
-struct chain chain_from(struct block *letter);
-
-/* The next block of the chain, NULL at its end. */
-struct block *chain_take(struct chain *chain);
-
 /* Sends all that the outbox holds. */
 void remote_flush(struct owner *owner);
 
@@ -141,8 +148,8 @@ struct block *remote_close(struct owner *owner);
 /* Takes all that is in the inbox; NULL if nothing is, or it is closed. */
 struct block *remote_take(struct owner *owner);
 
-/* Frees each block of a chain, NULL or its first letter, wherever its pool's owner is now. `self` (may be NULL) is the
- * caller's owner, whose blocks it frees directly; the lock of heap `locked` (may be NULL) is held. */
+/* Frees each block of a chain, NULL or its first message, wherever its pool's owner is now. `self` is the caller's owner,
+ * whose blocks it frees directly; the lock of heap `locked` is held. One of the two is NULL. */
 void remote_route(struct owner *self, struct block *chain, cairn_heap *locked);
 
 /* The same for a chain through all of its blocks: of those a thread kept, or gathered for the common owner. */

@@ -325,7 +325,7 @@ void *front_alloc_slow(size_t size)
 
 void front_free_slow(void *block, struct pool *pool)
 {
-    owner_free_slow(tls_owner, block, pool);
+    owner_free_slow(tls_owner, pool, block);
 }
 
 void front_free_far(void *block)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "heap/arena.h"
+#include "heap/envelope.h"
 #include "heap/foreign.h"
 #include "heap/large.h"
 #include "heap/meta.h"
@@ -199,6 +200,7 @@ static SELDOM void owner_retire(struct owner *owner)
         }
     }
     pass_count(&owner->remote_frees, &heap->base.remote_frees);
+    envelope_give_all(owner);
     *(owner->prev ? &owner->prev->next : &heap->owners) = owner->next;
     if (owner->next) {
         owner->next->prev = owner->prev;

@@ -45,10 +45,11 @@ enum {
     SPAN_ARENA = SPAN_SLOT * SLOTS,
     HOLE_MAX = 4194304, /* largest request served by a hole; above: mapped on its own */
     NAME_MAX_BYTES = 32,
-    OUTBOX_SLOTS = 16,     /* destinations a thread gathers remote frees for at a time */
-    OUTBOX_BYTES = 65536,  /* most bytes a thread holds back in its outbox */
-    OUTBOX_WEIGHT = 512,   /* what a block counts there at least: each may keep a whole pool from going back */
-    OUTBOX_BLOCK = 4096,   /* blocks of this size and more are sent at once */
+    OUTBOX_SLOTS = 16,    /* destinations a thread gathers remote frees for at a time */
+    OUTBOX_BYTES = 65536, /* most bytes a thread holds back in its outbox */
+    OUTBOX_WEIGHT = 512,  /* what a block counts there at least: each may keep a whole pool from going back */
+    OUTBOX_BLOCK = 4096,  /* blocks of this size and more are sent at once */
+    ENVELOPE_BLOCKS = OUTBOX_BYTES / OUTBOX_WEIGHT + 1, /* all that an outbox holds, and the one for which it is sent */
     INBOX_BEHIND = 524288, /* bytes, as an outbox counts: an owner whose inbox holds as many is behind; see foreign.h */
     THREAD_NUMBERS = 128,  /* that have a number, see thread.h */
     FEW = 16,              /* requests of a class that are few for any program; see geometry_few_from_holes */
@@ -120,15 +121,23 @@ struct pool_list {
     struct pool *head, *tail;
 };
 
-/* Blocks freed by this thread and owned by another, gathered per destination in letters (remote.h). */
+/* What blocks travel in, if many do together; see envelope.h. */
+struct envelope {
+    struct block *next; /* message */
+    size_t count;       /* of the blocks, once it is sealed */
+    struct block *blocks[ENVELOPE_BLOCKS];
+};
+
+/* Blocks freed by this thread and owned by another, gathered per destination in messages (remote.h). */
 struct outbox {
     _Alignas(64) struct owner *to; /* NULL: empty */
-    struct block *first;           /* the newest letter */
+    struct block *first;           /* the newest message */
     struct block *last;            /* the oldest one */
-    struct block **at;             /* where the newest letter takes the next address */
+    struct block **at;             /* where the newest message takes the next address */
     struct block **end;            /* where it ends */
     struct block *newest;          /* of all blocks */
     size_t bytes;
+    bool many; /* were in the chain that was sent last: the next one is an envelope */
 };
 
 /* Where an owner's sweep over its pools stands; see sweep.h. */
@@ -174,6 +183,8 @@ struct owner {
     struct outbox outbox[OUTBOX_SLOTS];
     struct outbox *recent; /* the chain that a block joined last and may join without further thought, or outbox_none */
     size_t outbox_bytes;
+    struct envelope *envelopes; /* spare ones */
+    unsigned envelope_count;
     struct gathered {
         struct block *first;
         size_t bytes;
@@ -333,6 +344,7 @@ struct cairn_heap {
     size_t huge_cached_bytes;
     struct owner *owners; /* live ones, without base */
     struct owner *spare_owners;
+    struct envelope *envelopes;   /* spare ones */
     struct handle_space *handles; /* NULL until the first handle */
     struct supply *supply;        /* shared with other heaps; NULL: none */
     struct meta meta;
