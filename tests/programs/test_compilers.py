@@ -11,7 +11,7 @@ from conftest import REPOSITORY, SOURCES, require
 
 FLAGS = ["-O2", "-g", "-std=gnu17", "-fvisibility=hidden", "-D_GNU_SOURCE", f"-I{REPOSITORY}/include",
          f"-I{REPOSITORY}/src"]
-LAYERS = ("heap", "malloc")
+LAYERS = ("heap",)
 
 
 def own_sources():
