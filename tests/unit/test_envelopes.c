@@ -127,19 +127,25 @@ static void blocks_in_an_envelope_are_not_written(void **state)
     free_rest(&pair);
 }
 
+/* Of two threads that end one after the other. */
+static void nothing_is_lost_at_the_ends(void (*end_first)(struct pair *), void (*end_second)(struct pair *))
+{
+    static struct pair pair;
+    pair_init(&pair);
+    start_maker(&pair);
+    start_freer(&pair);
+    end_first(&pair);
+    end_second(&pair);
+    assert_int_equal(live_now(&pair), MADE - pair.freed);
+    free_rest(&pair);
+}
+
 /* Its inbox is closed by the time the envelope is sent. */
 static void an_envelope_for_an_ended_thread_is_emptied_by_who_sends_it(void **state)
 {
     (void)state;
     only_with_pools();
-    static struct pair pair;
-    pair_init(&pair);
-    start_maker(&pair);
-    start_freer(&pair);
-    end_maker(&pair);
-    end_freer(&pair);
-    assert_int_equal(live_now(&pair), MADE - pair.freed);
-    free_rest(&pair);
+    nothing_is_lost_at_the_ends(end_maker, end_freer);
 }
 
 /* The thread ends with an envelope in its inbox. */
@@ -147,14 +153,7 @@ static void an_envelope_that_nobody_opened_is_opened_at_the_end(void **state)
 {
     (void)state;
     only_with_pools();
-    static struct pair pair;
-    pair_init(&pair);
-    start_maker(&pair);
-    start_freer(&pair);
-    end_freer(&pair);
-    end_maker(&pair);
-    assert_int_equal(live_now(&pair), MADE - pair.freed);
-    free_rest(&pair);
+    nothing_is_lost_at_the_ends(end_freer, end_maker);
 }
 
 /* Their number does not grow with the number of journeys, once the thread that gets them has as many as it keeps. */

@@ -14,7 +14,7 @@ import weakref
 
 random.seed(int(os.environ.get("SEED", "1")))
 NODES = 6000
-DOCUMENTS = 12
+DOCUMENTS = 16
 
 deaths = {}
 dropped = set()
