@@ -13,9 +13,9 @@ include(CheckLinkerFlag)
 
 set(CAIRN_SOURCES_OF_REQUESTS
     src/heap/owner.c src/heap/request.c src/malloc/malloc.c src/python/domains.c src/heap/large.c src/heap/hole.c
-    src/heap/hole_quick.c src/heap/hole_index.c src/heap/hole_tree.c src/heap/hole_pages.c src/heap/arena.c src/heap/sweep.c
-    src/heap/pagemap.c src/heap/meta.c src/heap/foreign.c src/heap/thread.c src/heap/supply.c src/os/os_linux.c
-    src/os/os_posix.c src/os/os_file.c src/malloc/start.c) # these two give back what lies behind
+    src/heap/hole_quick.c src/heap/hole_index.c src/heap/hole_tree.c src/heap/hole_pages.c src/heap/arena.c src/heap/owned.c
+    src/heap/sweep.c src/heap/pagemap.c src/heap/meta.c src/heap/foreign.c src/heap/thread.c src/heap/supply.c
+    src/os/os_linux.c src/os/os_posix.c src/os/os_file.c src/malloc/start.c) # these two give back what lies behind
 set(CAIRN_SOURCES_OF_START
     src/heap/remote.c src/heap/envelope.c src/heap/region.c src/heap/heap.c src/heap/options.c src/heap/geometry.c
     src/heap/text.c src/malloc/program.c src/malloc/idle.c src/malloc/children.c src/malloc/operators.c

@@ -9,6 +9,7 @@
 #include "heap/huge_pages.h"
 #include "heap/large.h"
 #include "heap/meta.h"
+#include "heap/owner.h"
 #include "heap/pagemap.h"
 #include "heap/region.h"
 #include "heap/supply.h"
@@ -330,9 +331,14 @@ static char *arena_addresses(cairn_heap *heap, struct space *space)
     return base;
 }
 
+static size_t sides_size(const cairn_heap *heap)
+{
+    return heap->keeps_sides ? SLOTS * sizeof(void *) : 0;
+}
+
 static size_t record_size(const cairn_heap *heap)
 {
-    return sizeof(struct arena) + (heap->keeps_sides ? SLOTS * sizeof(void *) : 0);
+    return sizeof(struct arena) + sides_size(heap) + (heap->single ? 0 : SLOTS * sizeof(struct pool_links));
 }
 
 static struct arena *arena_new(cairn_heap *heap, struct space *space)
@@ -349,6 +355,7 @@ static struct arena *arena_new(cairn_heap *heap, struct space *space)
     arena->heap = heap;
     arena->space = space;
     arena->base = base;
+    arena->links = heap->single ? NULL : (void *)((char *)arena->sides + sides_size(heap));
     arena->free = arena_all_slots(arena);
     bucket_add(arena, arena_key(arena));
     space->arenas++;
@@ -474,6 +481,49 @@ SELDOM void arena_release_all(cairn_heap *heap)
     }
 }
 
+/* ---- order of address ---- */
+
+static SELDOM struct arena *merge(struct arena *a, struct arena *b)
+{
+    struct arena *first = NULL;
+    struct arena **tail = &first;
+    while (a && b) {
+        struct arena **lower = a->base < b->base ? &a : &b;
+        *tail = *lower;
+        tail = &(*lower)->all_next;
+        *lower = *tail;
+    }
+    *tail = a ? a : b;
+    return first;
+}
+
+/* Merge sort, bottom up: bins[i] holds a sorted list of 2^i arenas or nothing. */
+SELDOM void arenas_sort(cairn_heap *heap)
+{
+    struct arena *bins[48] = {0};
+    struct arena *next;
+    for (struct arena *arena = heap->arenas; arena; arena = next) {
+        next = arena->all_next;
+        arena->all_next = NULL;
+        int i = 0;
+        for (; bins[i]; i++) {
+            arena = merge(bins[i], arena);
+            bins[i] = NULL;
+        }
+        bins[i] = arena;
+    }
+    struct arena *sorted = NULL;
+    for (int i = 0; i < 48; i++) {
+        sorted = bins[i] ? merge(bins[i], sorted) : sorted;
+    }
+    heap->arenas = sorted;
+    struct arena *prev = NULL;
+    for (struct arena *arena = sorted; arena; arena = arena->all_next) {
+        arena->all_prev = prev;
+        prev = arena;
+    }
+}
+
 /* ---- limit ---- */
 
 bool heap_has_room(const cairn_heap *heap, size_t bytes)
@@ -511,7 +561,7 @@ static void map_slot(struct arena *arena, unsigned slot)
 {
     size_t size = arena->space->slot_size;
     struct pool *pool = &arena->pools[slot];
-    pool->base = arena->base + slot * size + arena->space->first_block;
+    pool->base = (uint32_t)(uintptr_t)(arena->base + slot * size + arena->space->first_block);
     pool->slot = (uint8_t)slot;
     pagemap_set(arena->base + slot * size, size, pool);
     arena->mapped |= slot_bit(slot);
@@ -583,7 +633,7 @@ void arena_return(struct pool *pool)
     uint64_t bit = slot_bit(pool->slot);
     atomic_store_explicit(&pool->fast, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->owner, NULL, memory_order_relaxed);
-    atomic_store_explicit(&pool->kind, POOL_SLOT, memory_order_relaxed);
+    pool_set_kind(pool, POOL_SLOT);
     arena_tick(heap); /* what came back earlier; not yet what comes back now */
     heap_unhold(heap, arena->space->slot_size);
     set_free(arena, arena->free | bit);

@@ -67,6 +67,9 @@ void arena_tick(cairn_heap *heap);
 /* Purges all free slots and releases all free arenas. Returns bytes purged (resident or not) and released. */
 size_t arena_trim(cairn_heap *heap);
 
+/* Sorts the heap's list of arenas by address. */
+void arenas_sort(cairn_heap *heap);
+
 /* Releases every arena, whatever it holds. */
 void arena_release_all(cairn_heap *heap);
 

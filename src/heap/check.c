@@ -9,6 +9,7 @@
 #include "heap/debug.h"
 #include "heap/foreign.h"
 #include "heap/handle.h"
+#include "heap/owned.h"
 #include "heap/owner.h"
 #include "heap/sweep.h"
 
@@ -16,15 +17,15 @@
 
 const char *pool_check_quick(const struct pool *pool)
 {
-    if (pool_kind_of(pool) != POOL_CLASS) {
+    if (!pool_is_class(pool)) {
         return "a pool on a list serves no class";
     }
-    if (pool->unsettled) {
+    if (pool_is_unsettled(pool)) {
         return NULL;
     }
     unsigned used = pool_used(pool);
     unsigned carved = pool_carved(pool);
-    if (used > carved || carved > pool->capacity) {
+    if (used > carved || carved > pool_capacity(pool)) {
         return "more blocks are in use than carved, or more carved than the pool holds";
     }
     unsigned purged = pool_purged_blocks(pool);
@@ -52,13 +53,14 @@ void pool_check_assert(const struct pool *pool)
 const char *pool_check(const struct pool *pool)
 {
     const char *fault = pool_check_quick(pool);
-    if (fault || pool->unsettled) {
+    if (fault || pool_is_unsettled(pool)) {
         return fault;
     }
     unsigned carved = pool_carved(pool);
+    const char *base = pool_base(pool);
     size_t length = 0;
     for (const struct block *block = pool->free; block; block = block->next) {
-        size_t offset = (size_t)((const char *)block - pool->base);
+        size_t offset = (size_t)((const char *)block - base);
         if (offset % pool->block_size || offset / pool->block_size >= carved) {
             return "a free list holds what is no carved block of its pool";
         }
@@ -103,10 +105,11 @@ const char *arena_check(const struct arena *arena)
         const struct pool *pool = &arena->pools[slot];
         bool mapped = arena->mapped >> slot & 1;
         bool taken = !(arena->free >> slot & 1);
-        if (taken != (pool_kind_of(pool) == POOL_CLASS)) {
+        if (taken != pool_is_class(pool)) {
             return "a slot's record and the set of free slots disagree";
         }
-        if (taken && (!mapped || pool->slot != slot || pool_arena(pool) != arena)) {
+        if (taken && (!mapped || pool->slot != slot || pool_arena(pool) != arena ||
+                      pool_base(pool) != arena->base + slot * arena->space->slot_size + arena->space->first_block)) {
             return "the record of a slot in use does not describe it";
         }
         const char *fault = map_check(arena, slot, mapped ? pool : NULL);
@@ -165,15 +168,16 @@ static const char *used_check(const struct owner *owner, unsigned class_index, s
     return list->tail == prev ? NULL : "a used list's tail is not its last pool";
 }
 
-/* The list of all its pools; those of them that are used make up the used lists, which hold `used` pools. */
+/* All its pools; those of them that are used make up the used lists, which hold `used` pools. */
 static const char *all_check(const struct owner *owner, size_t used)
 {
     const struct pool *prev = NULL;
-    for (const struct pool *pool = owner->all; pool; pool = pool->all_next) {
-        if (pool->all_prev != prev || pool_owner(pool) != owner || pool->state == STATE_NONE) {
+    for (const struct pool *pool = owned_first(owner); pool; pool = owned_next(owner, pool)) {
+        const struct pool_links *links = pool_arena(pool)->links;
+        if ((links && links[pool->slot].prev != prev) || pool_owner(pool) != owner || pool->state == STATE_NONE) {
             return "the list of an owner's pools is damaged or holds another owner's pool";
         }
-        if (pool->state == STATE_FULL && pool_used(pool) != pool->capacity && !pool->unsettled) {
+        if (pool->state == STATE_FULL && pool_used(pool) != pool_capacity(pool) && !pool_is_unsettled(pool)) {
             return "a pool that counts as full has room";
         }
         const char *fault = pool_check(pool);
@@ -225,13 +229,13 @@ const char *heap_totals_check(const cairn_heap *heap)
     for (const struct arena *arena = heap->arenas; arena; arena = arena->all_next) {
         add_arena(&totals, arena);
     }
-    for (const struct pool *pool = heap->huge; pool; pool = pool->next) {
-        if (pool_kind_of(pool) != POOL_HUGE || pagemap_get(pool->base) != pool ||
-            (pool->next && pool->next->prev != pool)) {
+    for (const struct huge *huge = heap->huge; huge; huge = huge->next) {
+        if (pool_kind_of(&huge->record) != POOL_HUGE || pagemap_get(huge->base) != &huge->record ||
+            (huge->next && huge->next->prev != huge)) {
             return "the list of huge blocks is damaged";
         }
         totals.huge_blocks++;
-        totals.huge_bytes += pool->size;
+        totals.huge_bytes += huge->size;
     }
     if (totals.warm != heap->warm_bytes) {
         return "the bytes of free slots that hold pages do not add up";

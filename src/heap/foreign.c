@@ -29,7 +29,7 @@ static bool make_records(struct owner *owner)
     owner->foreign = meta_alloc(&heap->meta, records(heap) * sizeof *owner->foreign);
     os_lock_give(&heap->lock);
     for (unsigned c = 0; owner->foreign && c < records(heap); c++) {
-        owner->foreign[c].block_size = heap->classes[c].block_size;
+        owner->foreign[c].block_size = (uint16_t)heap->classes[c].block_size;
     }
     owner->foreign_next_pause = 1;
     return owner->foreign != NULL;
@@ -37,7 +37,7 @@ static bool make_records(struct owner *owner)
 
 static unsigned count_of(const struct pool *record)
 {
-    return -pool_used(record);
+    return (uint16_t)-pool_used(record);
 }
 
 static void show(struct owner *owner, unsigned class_index, struct pool *pool)
@@ -77,7 +77,7 @@ static SELDOM bool keep(struct owner *owner, const struct pool *pool, struct blo
     block->next = record->free;
     atomic_signal_fence(memory_order_release); /* a fork in another thread must not see the list without it */
     record->free = block;
-    (void)cpu_decrement32(&record->used);
+    (void)cpu_decrement16(&record->used);
     if (count + 1 >= SHOWN_FROM && !is_shown(owner, class_index)) {
         show(owner, class_index, record);
     }
@@ -171,7 +171,7 @@ void *foreign_take(struct owner *owner, unsigned class_index)
     struct block *block = record->free;
     if (block) {
         record->free = block->next;
-        cpu_increment32(&record->used);
+        cpu_increment16(&record->used);
         cpu_increment64(&record->requests);
         show(owner, class_index, record);
     }
@@ -214,7 +214,7 @@ SELDOM const char *foreign_check(const struct owner *owner)
         unsigned left = count_of(record);
         for (const struct block *block = record->free; block && left > 0; block = block->next) {
             const struct pool *pool = pagemap_get(block);
-            if (!pool || pool_kind_of(pool) != POOL_CLASS || pool->class_index != c) {
+            if (!pool || !pool_is_class(pool) || pool->class_index != c) {
                 return "a block that a thread keeps for itself is of another class, or is none";
             }
             left--;

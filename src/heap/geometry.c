@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "heap/hole_quick.h"
+#include "heap/owner.h"
 #include "heap/sweep.h"
 
 enum { FIRST_BLOCK_MAX = 240 };
@@ -83,7 +84,7 @@ static void space_init(const cairn_heap *heap, struct space *space, size_t arena
 static uint16_t capacity_in(const struct space *space, size_t block_size)
 {
     size_t capacity = (space->slot_size - space->first_block) / block_size;
-    return (uint16_t)(capacity < UINT16_MAX ? capacity : UINT16_MAX); /* what a pool's counter can hold */
+    return (uint16_t)(capacity < INT16_MAX ? capacity : INT16_MAX); /* what a pool's counter can hold, and below 0 */
 }
 
 static void add_class(cairn_heap *heap, size_t block_size)
@@ -158,6 +159,7 @@ void geometry_pack(cairn_heap *heap)
             c->capacity = capacity_in(&heap->spaces[SPACE_TINY], c->block_size);
         }
     }
+    owner_copy_classes(&heap->base);
     if (heap->single && heap->purge_delay_ms && (heap->exact || quick_start(&heap->holes))) {
         heap->pooled_end = PACKED_MAX + 1;
         heap->class_count = heap->direct_class[PACKED_MAX / 8] + 1u;

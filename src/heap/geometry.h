@@ -46,7 +46,7 @@ static inline struct pool *pool_above(const struct owner *owner, size_t size)
         return NULL;
     }
     struct pool *pool = owner->used[class_of(heap, size)].head;
-    return pool && !pool->unsettled ? pool : NULL;
+    return pool && !pool_is_unsettled(pool) ? pool : NULL;
 }
 
 #endif

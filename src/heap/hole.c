@@ -184,8 +184,6 @@ static struct segment *segment_add(struct hole_space *space, char *base, size_t 
     segment->purges = fresh;
     segment->may_huge = !given && !region_of(space) && size >= HUGE_PAGE;
     segment->huge_first = HUGE_NONE;
-    segment->record.base = base;
-    segment->record.size = size;
     atomic_store_explicit(&segment->record.kind, POOL_SEGMENT, memory_order_relaxed);
     atomic_store_explicit(&segment->record.owner, space->options.owner, memory_order_release);
     if (!reach(space, segment, base + HOLE_HEAD)) {

@@ -362,8 +362,8 @@ static char *map_pages(cairn_heap *heap, size_t size, size_t alignment, size_t *
 static void *huge_alloc(cairn_heap *heap, size_t asked, size_t alignment, bool *zeroed)
 {
     size_t size = round_to_page(asked ? asked : 1);
-    struct pool *pool = meta_alloc(&heap->meta, sizeof *pool);
-    if (!pool) {
+    struct huge *huge = meta_alloc(&heap->meta, sizeof *huge);
+    if (!huge) {
         return NULL;
     }
     size_t got = 0;
@@ -373,49 +373,49 @@ static void *huge_alloc(cairn_heap *heap, size_t asked, size_t alignment, bool *
         base = NULL;
     }
     if (!base) {
-        meta_free(&heap->meta, pool, sizeof *pool);
+        meta_free(&heap->meta, huge, sizeof *huge);
         return NULL;
     }
-    pool->base = base;
-    pool->size = got;
-    pool->asked = asked;
-    atomic_store_explicit(&pool->kind, POOL_HUGE, memory_order_relaxed);
-    atomic_store_explicit(&pool->owner, &heap->base, memory_order_release);
-    pool->next = heap->huge;
+    huge->base = base;
+    huge->size = got;
+    huge->asked = asked;
+    pool_set_kind(&huge->record, POOL_HUGE);
+    atomic_store_explicit(&huge->record.owner, &heap->base, memory_order_release);
+    huge->next = heap->huge;
     if (heap->huge) {
-        heap->huge->prev = pool;
+        heap->huge->prev = huge;
     }
-    heap->huge = pool;
+    heap->huge = huge;
     arena_cool(heap);
-    pagemap_set(base, 1, pool);
+    pagemap_set(base, 1, &huge->record);
     heap->huge_blocks++;
     heap->huge_bytes += got;
     count_alloc(heap, &heap->huge_counts, asked, got);
     return base;
 }
 
-static void huge_free(cairn_heap *heap, struct pool *pool)
+static void huge_free(cairn_heap *heap, struct huge *huge)
 {
-    *(pool->prev ? &pool->prev->next : &heap->huge) = pool->next;
-    if (pool->next) {
-        pool->next->prev = pool->prev;
+    *(huge->prev ? &huge->prev->next : &heap->huge) = huge->next;
+    if (huge->next) {
+        huge->next->prev = huge->prev;
     }
-    pagemap_set(pool->base, 1, NULL);
+    pagemap_set(huge->base, 1, NULL);
     heap->huge_blocks--;
-    heap->huge_bytes -= pool->size;
+    heap->huge_bytes -= huge->size;
     if (heap->exact) {
-        exact_freed(heap, pool->size);
+        exact_freed(heap, huge->size);
     }
-    heap_unhold(heap, pool->size);
-    cache_put(heap, pool->base, pool->size);
-    meta_free(&heap->meta, pool, sizeof *pool);
+    heap_unhold(heap, huge->size);
+    cache_put(heap, huge->base, huge->size);
+    meta_free(&heap->meta, huge, sizeof *huge);
 }
 
 /* Remaps to `new_size` bytes, in place or to a new reservation that the page map covers; NULL if neither goes. */
-static char *remap_pages(const cairn_heap *heap, struct pool *pool, size_t new_size)
+static char *remap_pages(const cairn_heap *heap, struct huge *huge, size_t new_size)
 {
-    char *stayed = os->remap(pool->base, pool->size, new_size, NULL);
-    if (stayed || new_size < pool->size) {
+    char *stayed = os->remap(huge->base, huge->size, new_size, NULL);
+    if (stayed || new_size < huge->size) {
         return stayed;
     }
     char *target = reserve_single(heap, new_size, os_page_size(), false);
@@ -423,35 +423,35 @@ static char *remap_pages(const cairn_heap *heap, struct pool *pool, size_t new_s
         return NULL;
     }
     /* Once moved, the old addresses may be anyone's at once: their entry goes first. */
-    pagemap_set(pool->base, 1, NULL);
-    char *moved = pagemap_prepare(target, 1) ? os->remap(pool->base, pool->size, new_size, target) : NULL;
+    pagemap_set(huge->base, 1, NULL);
+    char *moved = pagemap_prepare(target, 1) ? os->remap(huge->base, huge->size, new_size, target) : NULL;
     if (moved) {
-        pagemap_set(moved, 1, pool);
+        pagemap_set(moved, 1, &huge->record);
     } else {
-        pagemap_set(pool->base, 1, pool);
+        pagemap_set(huge->base, 1, &huge->record);
         os->release(target, new_size);
     }
     return moved;
 }
 
-static void *huge_resize(cairn_heap *heap, struct pool *pool, size_t size)
+static void *huge_resize(cairn_heap *heap, struct huge *huge, size_t size)
 {
     size_t new_size = round_to_page(size);
-    size_t old_size = pool->size;
+    size_t old_size = huge->size;
     if (new_size > old_size && !heap_hold(heap, new_size - old_size)) {
         return NULL;
     }
-    char *base = new_size == old_size ? pool->base : remap_pages(heap, pool, new_size);
+    char *base = new_size == old_size ? huge->base : remap_pages(heap, huge, new_size);
     if (!base) {
         heap_unhold(heap, new_size > old_size ? new_size - old_size : 0);
         return NULL;
     }
-    pool->base = base;
-    pool->size = new_size;
+    huge->base = base;
+    huge->size = new_size;
     heap_unhold(heap, new_size < old_size ? old_size - new_size : 0);
     arena_cool(heap);
     heap->huge_bytes += new_size - old_size;
-    pool->asked = size;
+    huge->asked = size;
     count_resize(heap, old_size, new_size);
     return base;
 }
@@ -563,9 +563,9 @@ SELDOM struct large_place large_find(const void *address)
     registry_lock();
     for (cairn_heap *heap = registry_first(); heap && !place.heap; heap = heap->next) {
         os_lock_take(&heap->lock);
-        for (const struct pool *pool = heap->huge; pool && !place.heap; pool = pool->next) {
-            if ((uintptr_t)address - (uintptr_t)pool->base < pool->size) {
-                place = (struct large_place){heap, pool->base, pool->size};
+        for (const struct huge *huge = heap->huge; huge && !place.heap; huge = huge->next) {
+            if ((uintptr_t)address - (uintptr_t)huge->base < huge->size) {
+                place = (struct large_place){heap, huge->base, huge->size};
             }
         }
         os_lock_give(&heap->lock);
@@ -580,7 +580,7 @@ void large_free(struct pool *pool, void *block)
     os_lock_take(&heap->lock);
     tick_if_due(heap);
     if (pool_kind_of(pool) == POOL_HUGE) {
-        huge_free(heap, pool);
+        huge_free(heap, huge_of_record(pool));
     } else {
         hole_free(heap, pool, block);
     }
@@ -589,7 +589,7 @@ void large_free(struct pool *pool, void *block)
 
 size_t large_usable(const struct pool *pool, const void *block)
 {
-    return pool_kind_of(pool) == POOL_HUGE ? pool->size : holes_usable(block);
+    return pool_kind_of(pool) == POOL_HUGE ? huge_of_record(pool)->size : holes_usable(block);
 }
 
 void *large_resize(struct pool *pool, void *block, size_t size)
@@ -603,7 +603,7 @@ void *large_resize(struct pool *pool, void *block, size_t size)
         return NULL;
     }
     os_lock_take(&heap->lock);
-    void *resized = huge ? huge_resize(heap, pool, size) : hole_resize(heap, pool, block, size);
+    void *resized = huge ? huge_resize(heap, huge_of_record(pool), size) : hole_resize(heap, pool, block, size);
     if (resized && heap->exact) {
         watch_resized(block, resized, size);
     }
@@ -616,9 +616,9 @@ SELDOM void large_release_all(cairn_heap *heap)
     (void)large_trim(heap);
     holes_release_all(&heap->holes);
     while (heap->huge) {
-        struct pool *pool = heap->huge;
-        heap->huge = pool->next;
-        pagemap_set(pool->base, 1, NULL);
-        os->release(pool->base, pool->size);
+        struct huge *huge = heap->huge;
+        heap->huge = huge->next;
+        pagemap_set(huge->base, 1, NULL);
+        os->release(huge->base, huge->size);
     }
 }

@@ -75,12 +75,13 @@ static void describe(cairn_misuse *misuse)
     misuse->heap = owner ? owner->heap : pool_arena(pool)->heap;
     switch (pool_kind_of(pool)) {
     case POOL_CLASS:
+    case POOL_UNSETTLED:
         misuse->block = pool_block_start(pool, misuse->address);
         misuse->block_size = misuse->block ? pool->block_size : 0;
         break;
     case POOL_HUGE:
-        misuse->block = pool->base;
-        misuse->block_size = pool->size;
+        misuse->block = huge_of_record(pool)->base;
+        misuse->block_size = huge_of_record(pool)->size;
         break;
     case POOL_SEGMENT:
         misuse->block = large_block_at(pool, misuse->address, &misuse->block_size);

@@ -33,6 +33,7 @@
 #include "heap/large.h"
 #include "heap/meta.h"
 #include "heap/misuse.h"
+#include "heap/owned.h"
 #include "heap/remote.h"
 #include "heap/sweep.h"
 #include "heap/thread.h"
@@ -93,10 +94,11 @@ static void list_remove(struct pool_list *list, struct pool *pool)
     pool->next = pool->prev = NULL;
 }
 
-/* Shows a pool in the direct table, to requests of the class of `sibling`. */
-static inline void show(struct owner *owner, const struct pool *sibling, struct pool *pool)
+/* Shows a pool in the direct table, to requests of the class of a list. */
+static inline void show(struct owner *owner, const struct pool_list *list, struct pool *pool)
 {
-    for (unsigned i = sibling->direct_lo; i <= sibling->direct_hi; i++) {
+    unsigned last = list->direct_hi;
+    for (unsigned i = list->direct_lo; i <= last; i++) {
         owner->direct[i] = pool;
     }
 }
@@ -105,8 +107,8 @@ static inline void show(struct owner *owner, const struct pool *sibling, struct 
  * comes through the slow twin and is counted. */
 static void publish(struct owner *owner, const struct pool *pool)
 {
-    struct pool *head = owner->used[pool->class_index].head;
-    show(owner, pool, head && !owner->exact ? head : &pool_empty);
+    const struct pool_list *list = &owner->used[pool->class_index];
+    show(owner, list, list->head && !owner->exact ? list->head : &pool_empty);
 }
 
 static void set_fast(struct owner *owner, struct pool *pool, bool fast)
@@ -142,9 +144,10 @@ static void used_remove(struct owner *owner, struct pool *pool)
     }
 }
 
-static bool has_room(const struct pool *pool)
+/* Has a pool of the list's class a free or an untouched block? */
+static inline bool has_room(const struct pool_list *list, const struct pool *pool)
 {
-    return pool->free || pool_carved(pool) < pool->capacity || pool_purged(pool);
+    return pool->free || pool_carved(pool) < list->capacity || pool_purged(pool);
 }
 
 static void make_full(struct owner *owner, struct pool *pool)
@@ -155,7 +158,7 @@ static void make_full(struct owner *owner, struct pool *pool)
 
 void owner_set_aside(struct owner *owner, struct pool *pool)
 {
-    if (pool->state == STATE_USED && !has_room(pool)) {
+    if (pool->state == STATE_USED && !has_room(&owner->used[pool->class_index], pool)) {
         make_full(owner, pool);
     }
 }
@@ -168,32 +171,11 @@ void owner_move_back(struct owner *owner, struct pool *pool)
     }
 }
 
-static void all_add(struct owner *owner, struct pool *pool)
-{
-    pool->all_prev = NULL;
-    pool->all_next = owner->all;
-    if (owner->all) {
-        owner->all->all_prev = pool;
-    }
-    owner->all = pool;
-}
-
-static void all_remove(struct owner *owner, struct pool *pool)
-{
-    *(pool->all_prev ? &pool->all_prev->all_next : &owner->all) = pool->all_next;
-    if (pool->all_next) {
-        pool->all_next->all_prev = pool->all_prev;
-    }
-    if (UNLIKELY(owner->sweep.next == pool)) {
-        owner->sweep.next = pool->all_next;
-    }
-}
-
 /* Takes a pool that is on no list among the owner's. */
 static void add_pool(struct owner *owner, struct pool *pool, bool front)
 {
-    all_add(owner, pool);
-    if (has_room(pool)) {
+    owned_add(owner, pool);
+    if (has_room(&owner->used[pool->class_index], pool)) {
         used_add(owner, pool, front);
     } else {
         pool->state = STATE_FULL;
@@ -207,21 +189,23 @@ static void remove_pool(struct owner *owner, struct pool *pool)
         used_remove(owner, pool);
     }
     pool->state = STATE_NONE;
-    all_remove(owner, pool);
+    if (UNLIKELY(owner->sweep.next == pool)) {
+        owner->sweep.next = owned_next(owner, pool);
+    }
+    owned_remove(owner, pool);
 }
 
 /* ---- blocks of a pool ---- */
 
 SELDOM void *pool_block_start(const struct pool *pool, const void *address)
 {
-    uint32_t offset = (uint32_t)((const char *)address - pool->base); /* pools are far below 4 GiB */
-    uint32_t index = offset / pool->block_size;
-    return index < pool->capacity ? pool->base + (size_t)index * pool->block_size : NULL;
+    uint32_t index = pool_offset(pool, address) / pool->block_size;
+    return index < pool_capacity(pool) ? pool_base(pool) + (size_t)index * pool->block_size : NULL;
 }
 
 /* Makes untouched blocks free, in address order: those that begin in the page where the first does, so that no other is
  * touched. */
-static void carve(struct pool *pool)
+static void carve(const struct owner *owner, struct pool *pool)
 {
     if (UNLIKELY(pool_purged(pool))) {
         pool_refill(pool);
@@ -229,8 +213,8 @@ static void carve(struct pool *pool)
     }
     size_t size = pool->block_size;
     size_t carved = pool_carved(pool);
-    size_t left = pool->capacity - carved;
-    char *first = pool->base + carved * size;
+    size_t left = owner->used[pool->class_index].capacity - carved;
+    char *first = pool_base(pool) + carved * size;
     size_t count = (CARVE_BYTES - (uintptr_t)first % CARVE_BYTES + size - 1) / size;
     if (count > left) {
         count = left;
@@ -246,18 +230,22 @@ static void carve(struct pool *pool)
     pool->free = (struct block *)(void *)first;
 }
 
-/* The thread that owned the pool may have been stopped by a fork between two of its steps: count again. */
-static void settle(struct pool *pool)
+static SELDOM void recount(struct pool *pool)
 {
-    if (!pool->unsettled) {
-        return;
-    }
     unsigned used = pool_carved(pool) - pool_purged_blocks(pool);
     for (const struct block *b = pool->free; b; b = b->next) {
         used--;
     }
-    atomic_store_explicit(&pool->used, used, memory_order_relaxed);
-    pool->unsettled = false;
+    atomic_store_explicit(&pool->used, (uint16_t)used, memory_order_relaxed);
+    pool_set_kind(pool, POOL_CLASS);
+}
+
+/* The thread that owned the pool may have been stopped by a fork between two of its steps: count again. */
+static inline void settle(struct pool *pool)
+{
+    if (UNLIKELY(pool_is_unsettled(pool))) {
+        recount(pool);
+    }
 }
 
 /* ---- exact counting ---- */
@@ -284,7 +272,9 @@ SELDOM void exact_freed(cairn_heap *heap, size_t given)
 
 void owner_renew(struct owner *owner)
 {
-    memset(owner->used, 0, sizeof owner->used);
+    for (unsigned c = 0; c < CAIRN_CLASSES_MAX; c++) {
+        owner->used[c].head = owner->used[c].tail = NULL;
+    }
     owner->all = NULL;
     memset(&owner->sweep, 0, sizeof owner->sweep);
     memset(owner->idle, 0, sizeof owner->idle);
@@ -306,7 +296,18 @@ void owner_init(struct owner *owner, cairn_heap *heap)
     owner->exact = heap->exact;
     owner->asked = heap->exact ? meta_alloc(&heap->meta, CAIRN_CLASSES_MAX * sizeof owner->asked[0]) : NULL;
     owner->reuse_at_once = heap->geometry.reuse_at_once;
+    owner_copy_classes(owner);
     owner_renew(owner);
+}
+
+void owner_copy_classes(struct owner *owner)
+{
+    for (unsigned c = 0; c < owner->heap->class_count; c++) {
+        const struct size_class *class = &owner->heap->classes[c];
+        owner->used[c].capacity = class->capacity;
+        owner->used[c].direct_lo = class->direct_lo;
+        owner->used[c].direct_hi = class->direct_hi;
+    }
 }
 
 SELDOM struct owner *owner_add(cairn_heap *heap)
@@ -419,19 +420,15 @@ static void set_class(struct owner *owner, struct pool *pool, unsigned class_ind
 {
     const struct size_class *c = &owner->heap->classes[class_index];
     pool->free = NULL;
-    pool->block_size = c->block_size;
-    pool->capacity = c->capacity;
+    pool->block_size = (uint16_t)c->block_size;
     atomic_store_explicit(&pool->carved, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->purged, 0, memory_order_relaxed);
-    pool->look = 0;
+    pool_arena(pool)->look[pool->slot] = 0;
     pool->class_index = (uint8_t)class_index;
-    pool->direct_lo = c->direct_lo;
-    pool->direct_hi = c->direct_hi;
     pool->state = STATE_NONE;
-    pool->unsettled = false;
     atomic_store_explicit(&pool->requests, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->used, 0, memory_order_relaxed);
-    atomic_store_explicit(&pool->kind, POOL_CLASS, memory_order_relaxed);
+    pool_set_kind(pool, POOL_CLASS);
     set_owner(owner, pool);
 }
 
@@ -543,7 +540,8 @@ static void *alloc_class(struct owner *owner, unsigned class_index)
         return kept;
     }
     for (;;) {
-        struct pool *pool = owner->used[class_index].head;
+        const struct pool_list *list = &owner->used[class_index];
+        struct pool *pool = list->head;
         if (!pool) {
             pool = find_pool(owner, class_index);
             if (!pool) {
@@ -551,8 +549,8 @@ static void *alloc_class(struct owner *owner, unsigned class_index)
             }
         }
         settle(pool);
-        if (!pool->free && has_room(pool)) {
-            carve(pool);
+        if (!pool->free && has_room(list, pool)) {
+            carve(owner, pool);
         }
         if (pool->free) {
             publish(owner, pool);
@@ -577,17 +575,16 @@ static void *try_serve(struct owner *owner, unsigned class_index, size_t size)
 /* Is `pool`, which may be NULL, good to serve at once? */
 static inline bool is_ready(const struct pool *pool)
 {
-    return pool && pool->free && !pool->unsettled;
+    return pool && pool->free && !pool_is_unsettled(pool);
 }
 
 /* The head of a used list is used up; `next`, which is ready, is the head now. The old head becomes the last; those
  * between, used up for the second time, are full. */
-static inline void pass_on(struct owner *owner, struct pool *spent, struct pool *next)
+static inline void pass_on(struct owner *owner, struct pool_list *list, struct pool *spent, struct pool *next)
 {
-    struct pool_list *list = &owner->used[next->class_index];
     next->prev = NULL;
     list->head = next;
-    show(owner, next, next);
+    show(owner, list, next);
     struct pool *full = owner->reuse_at_once ? spent : spent->next;
     for (; full != next; full = full->next) {
         full->state = STATE_FULL;
@@ -603,10 +600,10 @@ static inline void pass_on(struct owner *owner, struct pool *spent, struct pool 
 }
 
 /* The next pool after one that is used up, past others that are; NULL if there is none. */
-static inline struct pool *next_with_room(const struct pool *spent)
+static inline struct pool *next_with_room(const struct pool_list *list, const struct pool *spent)
 {
     struct pool *pool = spent->next;
-    while (pool && !has_room(pool)) {
+    while (pool && !has_room(list, pool)) {
         pool = pool->next;
     }
     return pool;
@@ -622,17 +619,18 @@ static inline bool must_look(struct owner *owner)
  * Nearly hot, for requests of which the direct table knows nothing. */
 static inline void *serve_ready(struct owner *owner, unsigned class_index)
 {
-    struct pool *pool = owner->used[class_index].head;
+    struct pool_list *list = &owner->used[class_index];
+    struct pool *pool = list->head;
     if (!pool || owner->exact) {
         return NULL;
     }
     struct pool *spent = pool->free ? NULL : pool;
-    pool = spent ? next_with_room(spent) : pool;
-    if (!is_ready(pool) || (spent && has_room(spent)) || must_look(owner)) {
+    pool = spent ? next_with_room(list, spent) : pool;
+    if (!is_ready(pool) || (spent && has_room(list, spent)) || must_look(owner)) {
         return NULL;
     }
     if (spent) {
-        pass_on(owner, spent, pool);
+        pass_on(owner, list, spent, pool);
     }
     return owner_pop(pool);
 }
@@ -723,14 +721,15 @@ void *owner_alloc_slow(struct owner *owner, size_t size)
         return LIKELY(block) ? block : serve_kept(owner, size);
     }
     struct pool *spent = owner->direct[(size + 7) >> 3];
-    struct pool *pool = next_with_room(spent);
+    struct pool_list *list = cpu_kept(&owner->used[spent->class_index]);
+    struct pool *pool = next_with_room(list, spent);
     if (!pool) {
         return serve_kept(owner, size);
     }
-    if (!is_ready(pool) || has_room(spent) || must_look(owner)) {
+    if (!is_ready(pool) || has_room(list, spent) || must_look(owner)) {
         return serve_slowly(owner, size);
     }
-    pass_on(owner, spent, pool);
+    pass_on(owner, list, spent, pool);
     return owner_pop(pool);
 }
 
@@ -743,7 +742,7 @@ void owner_free_own(struct owner *owner, struct pool *pool, void *address)
     struct block *block = address;
     block->next = pool->free;
     pool->free = block;
-    bool emptied = cpu_decrement32(&pool->used);
+    bool emptied = cpu_decrement16(&pool->used);
     if (owner->exact) {
         exact_freed(owner->heap, pool->block_size);
     }
@@ -781,13 +780,13 @@ void owner_drain(struct owner *owner)
 /* Beyond the blocks that were ever carved. */
 static bool is_untouched(const struct pool *pool, const void *address)
 {
-    return (size_t)((const char *)address - pool->base) >= (size_t)pool_carved(pool) * pool->block_size;
+    return pool_offset(pool, address) >= (size_t)pool_carved(pool) * pool->block_size;
 }
 
 /* Free, in a page that was purged. */
 static bool is_purged(const struct pool *pool, const void *address)
 {
-    return pool_block_is_purged(pool, (size_t)((const char *)address - pool->base) / pool->block_size);
+    return pool_block_is_purged(pool, pool_offset(pool, address) / pool->block_size);
 }
 
 struct pool *pool_of_live(const char *call, const void *address, cairn_heap *expected)
@@ -807,7 +806,8 @@ struct pool *pool_of_live(const char *call, const void *address, cairn_heap *exp
         }
     } else if (kind == POOL_CLASS && is_untouched(pool, address)) {
         misuse = CAIRN_MISUSE_FOREIGN;
-    } else if (kind == POOL_CLASS ? pool_block_start(pool, address) != address : pool->base != address) {
+    } else if (kind == POOL_CLASS ? pool_block_start(pool, address) != address
+                                  : huge_of_record(pool)->base != address) {
         misuse = CAIRN_MISUSE_INTERIOR;
     } else if (kind == POOL_CLASS && is_purged(pool, address)) {
         misuse = CAIRN_MISUSE_DOUBLE_FREE;
@@ -843,7 +843,7 @@ void owner_free_live(struct owner *owner, struct pool *pool, void *address)
 {
     int saved = errno;
     watch_freed(address);
-    if (pool_kind_of(pool) != POOL_CLASS) {
+    if (!pool_is_class(pool)) {
         large_free(pool, address);
     } else if (pool_owner(pool) == owner) {
         free_own_checked(owner, pool, address);
@@ -865,7 +865,7 @@ static inline void refill(struct owner *owner, struct pool *pool)
         pool->next = head;
         *(head ? &head->prev : &list->tail) = pool;
         list->head = pool;
-        show(owner, pool, pool);
+        show(owner, list, pool);
     }
     pool->state = STATE_USED;
     atomic_store_explicit(&pool->fast, owner->mark, memory_order_relaxed);
@@ -888,8 +888,8 @@ static __attribute__((noinline)) void free_slowly(struct owner *owner, void *add
 /* Is it the start of a block of this pool that was ever carved? */
 static inline bool is_carved(const struct pool *pool, const void *address)
 {
-    size_t offset = (size_t)((const char *)address - pool->base);
-    return offset < (size_t)pool_carved(pool) * pool->block_size && (uint32_t)offset % pool->block_size == 0;
+    uint32_t offset = pool_offset(pool, address);
+    return offset < pool_carved(pool) * pool->block_size && offset % pool->block_size == 0;
 }
 
 /* A block for which the recent chain of the outbox is. */
@@ -901,14 +901,15 @@ static inline bool free_to_recent(struct owner *owner, const struct pool *pool, 
 /* A block of one's own full pool. */
 static inline bool free_to_full(struct owner *owner, struct pool *pool, void *address)
 {
-    if (pool->state != STATE_FULL || pool->unsettled || owner->exact || owner->common || !is_carved(pool, address)) {
+    if (pool->state != STATE_FULL || pool_is_unsettled(pool) || owner->exact || owner->common ||
+        !is_carved(pool, address)) {
         return false;
     }
     struct block *block = address;
     block->next = NULL;
     pool->free = block;
     refill(owner, pool);
-    if (UNLIKELY(cpu_decrement32(&pool->used))) {
+    if (UNLIKELY(cpu_decrement16(&pool->used))) {
         pool_emptied(owner, pool);
     }
     return true;
@@ -1002,7 +1003,7 @@ SELDOM void owner_give_to_base(struct pool *pool)
 
 SELDOM void owner_hand_over(struct owner *owner)
 {
-    for (struct pool *pool; (pool = owner->all);) {
+    for (struct pool *pool; (pool = owned_first(owner));) {
         remove_pool(owner, pool);
         owner_give_to_base(pool);
     }

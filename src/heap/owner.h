@@ -47,7 +47,7 @@ static inline void *owner_pop(struct pool *pool)
     struct block *block = cpu_returned(pool->free);
     if (LIKELY(block != NULL)) {
         pool->free = block->next;
-        cpu_increment32(&pool->used);
+        cpu_increment16(&pool->used);
         cpu_increment64(&pool->requests);
     }
     return block;
@@ -103,7 +103,7 @@ static inline enum owner_freed owner_push(void *address, struct pool *pool)
     block->next = newest;
     atomic_signal_fence(memory_order_release); /* a fork in another thread must not see the list without it */
     pool->free = block;
-    return UNLIKELY(cpu_decrement32(&pool->used)) ? OWNER_FREED_LAST : OWNER_FREED;
+    return UNLIKELY(cpu_decrement16(&pool->used)) ? OWNER_FREED_LAST : OWNER_FREED;
 }
 
 /* Frees a block of a pool that is ready for the owner of this mark. Hot path. */
@@ -171,9 +171,28 @@ static inline struct owner *pool_owner(const struct pool *pool)
     return atomic_load_explicit(&pool->owner, memory_order_acquire);
 }
 
+/* Does it serve blocks of a class? */
+static inline bool pool_is_class(const struct pool *pool)
+{
+    return atomic_load_explicit(&pool->kind, memory_order_relaxed) >= POOL_CLASS;
+}
+
+/* Settled or not, a pool of a class is POOL_CLASS. */
 static inline enum pool_kind pool_kind_of(const struct pool *pool)
 {
-    return (enum pool_kind)atomic_load_explicit(&pool->kind, memory_order_relaxed);
+    enum pool_kind kind = (enum pool_kind)atomic_load_explicit(&pool->kind, memory_order_relaxed);
+    return kind == POOL_UNSETTLED ? POOL_CLASS : kind;
+}
+
+static inline void pool_set_kind(struct pool *pool, enum pool_kind kind)
+{
+    atomic_store_explicit(&pool->kind, (uint8_t)kind, memory_order_relaxed);
+}
+
+/* Blocks that a pool of a class has room for. */
+static inline unsigned pool_capacity(const struct pool *pool)
+{
+    return pool_arena(pool)->heap->classes[pool->class_index].capacity;
 }
 
 /* The record of a block that a public call named, or NULL after a report of misuse (what can be told without the
@@ -186,6 +205,9 @@ void owner_renew(struct owner *owner);
 
 /* Sets up a new owner, in zeroed memory, for a heap. */
 void owner_init(struct owner *owner, cairn_heap *heap);
+
+/* Copies into its lists what an owner keeps of its heap's classes. */
+void owner_copy_classes(struct owner *owner);
 
 /* Adds an owner beside `base` to a single heap, used under the same lock, for blocks that are to have pools of their
  * own. NULL if there is no memory. Lives as long as the heap. */

@@ -159,7 +159,7 @@ void *cairn_alloc_aligned(cairn_heap *heap, size_t alignment, size_t size)
  * units is left to that. */
 static inline bool is_carved_block(const struct pool *pool, const void *block)
 {
-    uint32_t offset = (uint32_t)((uintptr_t)block - (uintptr_t)pool->base);
+    uint32_t offset = pool_offset(pool, block);
     return !pool_purged(pool) && offset < pool_carved(pool) * pool->block_size && offset % pool->block_size == 0;
 }
 
@@ -174,7 +174,7 @@ static inline bool is_live_here(uintptr_t mark, const struct pool *pool, const v
 static struct pool *pool_to_resize(void *block, cairn_heap *expected)
 {
     struct pool *pool = pool_of_live("realloc", block, expected);
-    if (pool && pool_kind_of(pool) == POOL_CLASS) {
+    if (pool && pool_is_class(pool)) {
         struct owner *owner = pool_owner(pool);
         bool ours = owner == owner_of_thread(owner->heap);
         if (ours && ((void *)pool->free == block || pool_used(pool) == 0)) {
@@ -187,7 +187,7 @@ static struct pool *pool_to_resize(void *block, cairn_heap *expected)
 
 static size_t usable(const struct pool *pool, const void *block)
 {
-    return pool_kind_of(pool) == POOL_CLASS ? pool->block_size : large_usable(pool, block);
+    return pool_is_class(pool) ? pool->block_size : large_usable(pool, block);
 }
 
 /* Does a block of `have` bytes serve `size` without wasting half? */
@@ -199,7 +199,7 @@ static inline bool stays(size_t have, size_t size)
 /* Resizes without moving; NULL if the block must move. */
 static void *resize_in_place(struct pool *pool, void *block, size_t size)
 {
-    if (pool_kind_of(pool) != POOL_CLASS) {
+    if (!pool_is_class(pool)) {
         return large_resize(pool, block, size);
     }
     if (!stays(pool->block_size, size)) {
@@ -442,7 +442,7 @@ void *front_realloc(void *block, size_t size)
 size_t front_usable_size(const void *block)
 {
     const struct pool *pool = pagemap_get_near(block);
-    if (LIKELY(pool != NULL) && pool_kind_of(pool) == POOL_CLASS && is_carved_block(pool, block)) {
+    if (LIKELY(pool != NULL) && pool_is_class(pool) && is_carved_block(pool, block)) {
         return pool->block_size;
     }
     return cairn_usable_size(block);

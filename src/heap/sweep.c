@@ -9,6 +9,7 @@
 
 #include "heap/large.h"
 #include "heap/misuse.h"
+#include "heap/owned.h"
 #include "heap/owner.h"
 #include "heap/region.h"
 
@@ -111,6 +112,7 @@ void pool_refill(struct pool *pool)
 {
     struct layout l = layout_of(pool);
     unsigned purged = pool_purged(pool);
+    char *base = pool_base(pool);
     while (purged && !pool->free) {
         unsigned unit = (unsigned)__builtin_ctz(purged);
         purged &= purged - 1;
@@ -120,7 +122,7 @@ void pool_refill(struct pool *pool)
         struct range blocks = blocks_in(&l, unit, unit + 1);
         for (size_t i = blocks.end; i-- > blocks.first;) {
             if (!(units_of(&l, i) & purged)) {
-                struct block *block = (struct block *)(void *)(pool->base + i * l.size);
+                struct block *block = (struct block *)(void *)(base + i * l.size);
                 block->next = pool->free;
                 pool->free = block;
             }
@@ -136,11 +138,12 @@ static bool count_free(const struct owner *owner, const struct pool *pool, const
                        size_t free[SWEEP_UNITS + 1])
 {
     size_t left = l->carved - pool_used(pool) - pool_purged_blocks(pool);
-    const void *holder = pool->base; /* of the link that is followed */
+    const char *base = pool_base(pool);
+    const void *holder = base; /* of the link that is followed */
     for (const struct block *block = pool->free; block; holder = block, block = block->next) {
-        size_t offset = (size_t)((const char *)block - pool->base);
+        size_t offset = (size_t)((const char *)block - base);
         if (offset >= l->carved * l->size || offset % l->size != 0) {
-            const void *within = offset < (size_t)pool->capacity * l->size ? (const void *)block : holder;
+            const void *within = offset < pool_capacity(pool) * l->size ? (const void *)block : holder;
             misuse_report(CAIRN_MISUSE_INTERIOR, "free", within, owner->heap);
             return false;
         }
@@ -186,7 +189,7 @@ static void unlink_blocks(struct pool *pool, const struct layout *l, unsigned un
 {
     struct block **link = &pool->free;
     while (*link) {
-        size_t index = (size_t)((char *)*link - pool->base) / l->size;
+        size_t index = pool_offset(pool, *link) / l->size;
         if (units_of(l, index) & units) {
             *link = (*link)->next;
         } else {
@@ -206,7 +209,7 @@ static size_t purge_units(struct owner *owner, struct pool *pool)
     unlink_blocks(pool, &l, units);
     atomic_signal_fence(memory_order_seq_cst);
     atomic_store_explicit(&pool->purged, (uint16_t)(pool_purged(pool) | units), memory_order_relaxed);
-    char *slot = pool->base - l.first;
+    char *slot = pool_base(pool) - l.first;
     size_t purged = 0;
     while (units) {
         struct range run = take_run(&units);
@@ -233,26 +236,28 @@ static uint16_t stamp_of(const struct pool *pool)
 
 static size_t look_at(struct owner *owner, struct pool *pool, bool force, size_t *work)
 {
-    unsigned shift = pool_arena(pool)->space->unit_shift;
+    struct arena *arena = pool_arena(pool);
+    uint16_t *look = &arena->look[pool->slot];
+    unsigned shift = arena->space->unit_shift;
     unsigned used = pool_used(pool);
     size_t free = pool_carved(pool) - used;
     ++*work;
     owner_set_aside(owner, pool);
-    if (!shift || pool->unsettled || !used || free * pool->block_size < (size_t)1 << shift) {
+    if (!shift || pool_is_unsettled(pool) || !used || free * pool->block_size < (size_t)1 << shift) {
         return 0;
     }
     uint16_t stamp = stamp_of(pool);
-    bool rested = (pool->look & ~SCANNED) == stamp;
-    if (rested && (pool->look & SCANNED)) {
+    bool rested = (*look & ~SCANNED) == stamp;
+    if (rested && (*look & SCANNED)) {
         return 0;
     }
-    pool->look = stamp;
+    *look = stamp;
     if (!rested && !force) {
         owner->sweep.again = true;
         return 0;
     }
     *work += 2 * free + SWEEP_UNITS;
-    pool->look = stamp | SCANNED;
+    *look = stamp | SCANNED;
     return purge_units(owner, pool);
 }
 
@@ -276,12 +281,12 @@ bool owner_sweep(struct owner *owner, size_t work, bool force, size_t *bytes)
     if (!sweep->running) {
         sweep->running = true;
         sweep->again = false;
-        sweep->next = owner->all;
+        sweep->next = owned_first(owner);
         flush_kept(owner);
     }
     while (sweep->next && done < work) {
         struct pool *pool = sweep->next;
-        sweep->next = pool->all_next;
+        sweep->next = owned_next(owner, pool);
         purged += look_at(owner, pool, force, &done);
     }
     sweep->running = sweep->next != NULL;

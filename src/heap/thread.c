@@ -370,8 +370,8 @@ static void adopt_pools_of_gone(cairn_heap *heap)
     for (struct arena *arena = heap->arenas; arena; arena = arena->all_next) {
         for (uint64_t taken = arena->mapped & ~arena->free; taken; taken &= taken - 1) {
             struct pool *pool = &arena->pools[__builtin_ctzll(taken)];
-            if (pool_kind_of(pool) == POOL_CLASS && gone(heap, pool_owner(pool))) {
-                pool->unsettled = true;
+            if (pool_is_class(pool) && gone(heap, pool_owner(pool))) {
+                pool_set_kind(pool, POOL_UNSETTLED);
                 owner_give_to_base(pool);
             }
         }
@@ -410,7 +410,7 @@ static SELDOM void fork_child(void)
     }
     fork_parent();
     for (cairn_heap *heap = registry_first(); heap; heap = heap->next) {
-        if (heap->owners) {
+        if (heap->owners && !heap->single) {
             os_lock_take(&heap->lock);
             adopt_pools_of_gone(heap);
             owner_return_empty(&heap->base);

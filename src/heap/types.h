@@ -29,6 +29,7 @@
 
 #include "cairn.h"
 #include "heap/hole.h"
+#include "os/cpu.h"
 #include "os/os.h"
 #include "os/place.h"
 
@@ -67,58 +68,68 @@ struct block {
 };
 
 enum pool_kind {
-    POOL_SLOT,    /* a free slot: no pool (all records start so: the value is 0) */
-    POOL_CLASS,   /* serves blocks of one class */
-    POOL_SEGMENT, /* blocks and holes of the hole space; the record is a segment's */
-    POOL_HUGE     /* one block mapped on its own; the record is not part of an arena */
+    POOL_SLOT,     /* a free slot: no pool (all records start so: the value is 0) */
+    POOL_SEGMENT,  /* blocks and holes of the hole space; the record is a segment's */
+    POOL_HUGE,     /* one block mapped on its own; the record is a huge block's */
+    POOL_CLASS,    /* serves blocks of one class */
+    POOL_UNSETTLED /* the same, but its thread did not survive a fork: recount before the next use */
 };
 
 /* Where a pool of a class stands with its owner. */
 enum pool_state {
     STATE_NONE, /* on none of the owner's lists */
     STATE_USED, /* on the used list of its class: it has free or untouched blocks, or had at the last look */
-    STATE_FULL  /* it has none; on no list but that of all the owner's pools */
+    STATE_FULL  /* it has none; on no list but that of all the owner's pools, if there is one */
 };
 
-/* A pool's record. For a pool of a class: used + free blocks + untouched blocks == capacity, where free is the length
+/* A pool's record, or the first part of another's that the page map leads to. For a pool of a class: used + free blocks + untouched blocks == capacity, where free is the length
  * of `free`, and untouched are the blocks beyond the first `carved` and those that touch purged units (sweep.h).
  * (pool_check) */
 struct pool {
-    _Alignas(32) struct block *free; /* freed and carved blocks, newest first */
+    _Alignas(64) struct block *free; /* freed and carved blocks, newest first */
     _Atomic(uintptr_t) fast;         /* the owner's mark if it may free here without further thought, else 0: the pool
                                         is on its used list and its heap is not exact */
     _Atomic(uint64_t) requests;      /* served; written by the owner only */
-    _Atomic(uint32_t) used;          /* blocks in use; written by the owner only */
-    uint32_t block_size;             /* bytes; 0 for segments and huge blocks */
-    char *base;                      /* first block, or the one block */
-    _Atomic(struct owner *) owner;   /* changes only under the heap's lock; NULL for a slot */
-    uint16_t capacity;               /* blocks */
+    _Atomic(uint16_t) used;          /* blocks in use; written by the owner only */
+    uint16_t block_size;             /* bytes; 0 for segments and huge blocks */
     _Atomic(uint16_t) carved;        /* blocks that have been free or used since the pool got its class */
+    _Atomic(uint16_t) purged;        /* the set of its purged units; written by the owner only */
+    uint32_t base;                   /* the low half of the first block's address: see pool_offset() */
+    _Atomic(uint8_t) kind;           /* enum pool_kind; but for a recount constant while a block of it is live */
     uint8_t state;                   /* enum pool_state */
-    bool unsettled;                  /* its thread did not survive a fork: recount before the next use */
-    uint8_t direct_lo, direct_hi;    /* copies of its class's */
-    struct pool *next, *prev;        /* in the owner's used list, or in the heap's huge list */
-    _Atomic(uint8_t) kind;           /* enum pool_kind; constant while a block of it is live */
     uint8_t class_index;
-    uint8_t slot;             /* index of its slot */
-    _Atomic(uint16_t) purged; /* of a pool of a class: the set of its purged units; written by the owner only */
-    uint16_t look;            /* of a pool of a class: what sweeps saw last of it */
-    union {
-        struct {
-            struct pool *all_next, *all_prev; /* of a pool of a class: in the list of all its owner's pools */
-        };
-        struct {
-            size_t size;  /* of a segment or huge block: its bytes */
-            size_t asked; /* of a huge block: the bytes asked for */
-        };
-    };
+    uint8_t slot;                  /* index of its slot */
+    _Atomic(struct owner *) owner; /* changes only under the heap's lock; NULL for a slot */
+    struct pool *next, *prev;      /* in the owner's used list */
 };
 
-_Static_assert(offsetof(struct pool, block_size) < 32, "what malloc and free touch lies in one cache line");
-_Static_assert(sizeof(struct pool) == 96, "a record is 0.6 percent of its pool");
+_Static_assert(sizeof(struct pool) == 64, "a record is a cache line");
 
+/* One block mapped on its own. */
+struct huge {
+    struct pool record; /* what the page map leads to; must be first */
+    char *base;
+    size_t size;              /* bytes */
+    size_t asked;             /* bytes asked for */
+    struct huge *next, *prev; /* in the heap's list */
+};
+
+/* The huge block whose record this is (kind POOL_HUGE). */
+static inline struct huge *huge_of_record(const struct pool *record)
+{
+    return (struct huge *)(uintptr_t)record;
+}
+
+/* An owner's used pools of a class, and of its heap's class what is looked for where one takes another's place. */
 struct pool_list {
     struct pool *head, *tail;
+    uint16_t capacity;
+    uint8_t direct_lo, direct_hi;
+};
+
+/* In the list of all pools of an owner; see owned.h. */
+struct pool_links {
+    struct pool *next, *prev;
 };
 
 /* What blocks travel in, if many do together; see envelope.h. */
@@ -175,7 +186,7 @@ struct owner {
     const struct owner_hooks *hooks;          /* NULL: none; only in a heap that keeps sides */
     struct cairn_runtime *runtime;            /* whose objects it holds; NULL: none */
     struct pool_list used[CAIRN_CLASSES_MAX]; /* pools with free or untouched blocks */
-    struct pool *all;                         /* all its pools */
+    struct pool *all;                         /* all its pools, if its heap is shared; see owned.h */
     struct sweep sweep;
     uint64_t idle[2];    /* classes whose first used pool may be empty */
     uint64_t wanted[2];  /* classes of which it had to look for a block */
@@ -234,15 +245,18 @@ struct arena {
     struct space *space;
     char *base;
     uint64_t free;
-    uint64_t dirty;  /* used since they came from the system or were purged */
-    uint64_t aged;   /* free and dirty since before the last tick: the next one purges them */
-    uint64_t mapped; /* slots whose page map entries and records are set up */
+    uint64_t dirty;           /* used since they came from the system or were purged */
+    uint64_t aged;            /* free and dirty since before the last tick: the next one purges them */
+    uint64_t mapped;          /* slots whose page map entries and records are set up */
+    uint16_t look[SLOTS];     /* what sweeps saw last of each pool */
+    struct pool_links *links; /* of each pool, if the heap is shared; else NULL */
     unsigned key;
     struct arena *next, *prev;             /* in its bucket */
     struct arena *all_next, *all_prev;     /* in the heap's list */
     struct arena *purge_next, *purge_prev; /* in the heap's purge queue */
     uint64_t queued_at;                    /* os_clock_ms() when it was queued; 0: it is not */
-    void *sides[]; /* of each pool, if the heap keeps them: what the hooks of its owner keep beside it; NULL: nothing */
+    void *sides[]; /* of each pool, if the heap keeps them: what the hooks of its owner keep beside it; NULL: nothing.
+                      Behind them the links */
 };
 
 /* The arena that the record of a pool of a class, or of a free slot, is part of. */
@@ -255,6 +269,26 @@ static inline struct arena *pool_arena(const struct pool *pool)
 static inline void **pool_side(const struct pool *pool)
 {
     return &pool_arena(pool)->sides[pool->slot];
+}
+
+/* How far an address in the slot of a pool of a class is from the first block; a block's length and more from any in front of
+ * that. Nearly hot. */
+static inline uint32_t pool_offset(const struct pool *pool, const void *address)
+{
+    return (uint32_t)(uintptr_t)address - pool->base; /* pools are far below 4 GiB */
+}
+
+/* The first block of a pool of a class. */
+static inline char *pool_base(const struct pool *pool)
+{
+    char *arena = pool_arena(pool)->base;
+    return arena + (uint32_t)(pool->base - (uint32_t)(uintptr_t)arena);
+}
+
+/* Must it be recounted before it is used? */
+static inline bool pool_is_unsettled(const struct pool *pool)
+{
+    return cpu_holds_byte(&pool->kind, POOL_UNSETTLED);
 }
 
 /* A chunk of metadata. */
@@ -339,7 +373,7 @@ struct cairn_heap {
     struct space spaces[SPACES];
     struct arena *arenas; /* all, newest first */
     struct arena *purge_first, *purge_last;
-    struct pool *huge; /* live huge blocks */
+    struct huge *huge; /* live huge blocks */
     struct huge_cache_entry huge_cache[HUGE_CACHE];
     size_t huge_cached_bytes;
     struct owner *owners; /* live ones, without base */

@@ -86,7 +86,7 @@ static void check_side(struct check *check, const struct side *side)
 {
     const struct pool *pool = pagemap_get(side->base);
     bool found = pool && (side->large ? large_side((const cairn_object *)(const void *)side->base) == side
-                                      : *pool_side(pool) == side && pool->base == side->base);
+                                      : *pool_side(pool) == side && pool_base(pool) == side->base);
     if (!found || side->runtime != check->runtime) {
         fault(check, "side record of %p: its pool does not lead to it", (const void *)side->base);
         return;

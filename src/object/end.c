@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "heap/owned.h"
 #include "object/detect.h"
 
 enum { ROUNDS_MOST = 100 }; /* finalizers may bring back what they find, and make more, for ever */
@@ -215,7 +216,7 @@ static void let_go(cairn_runtime *runtime, cairn_runtime_end *end)
 static size_t blocks_of(const struct owner *owner)
 {
     size_t blocks = 0;
-    for (const struct pool *pool = owner->all; pool; pool = pool->all_next) {
+    for (const struct pool *pool = owned_first(owner); pool; pool = owned_next(owner, pool)) {
         blocks += pool_used(pool);
     }
     return blocks;

@@ -19,6 +19,7 @@
 
 #include "heap/arena.h"
 #include "heap/large.h"
+#include "heap/owned.h"
 
 const cairn_type dead_type = {.struct_size = sizeof(cairn_type), .name = "(dead)", .size = sizeof(cairn_object)};
 
@@ -736,15 +737,16 @@ void cairn_object_visit_referents(cairn_object *object, cairn_visit visit, void 
 static bool visit_pool(const struct pool *pool, bool (*visitor)(cairn_object *object, void *arg), void *arg)
 {
     uint64_t free_set[(UINT16_MAX + 1) / 64] = {0};
+    char *base = pool_base(pool);
     for (const struct block *block = pool->free; block; block = block->next) {
-        size_t i = (size_t)((const char *)block - pool->base) / pool->block_size;
+        size_t i = (size_t)((const char *)block - base) / pool->block_size;
         free_set[i / 64] |= UINT64_C(1) << (i % 64);
     }
     for (size_t i = 0, carved = pool_carved(pool); i < carved; i++) {
         if ((free_set[i / 64] >> (i % 64) & 1) || pool_block_is_purged(pool, i)) {
             continue;
         }
-        cairn_object *object = (cairn_object *)(void *)(pool->base + i * pool->block_size);
+        cairn_object *object = (cairn_object *)(void *)(base + i * pool->block_size);
         if (object->type != &dead_type && !visitor(object, arg)) {
             return false;
         }
@@ -779,52 +781,13 @@ bool containers_visit_unsorted(cairn_runtime *runtime, bool (*visitor)(cairn_obj
     return visit_sides(&runtime->sides, visitor, arg) && visit_sides(&runtime->fresh, visitor, arg);
 }
 
-/* Chains of pools through their all_next members. */
-static struct pool *merge(struct pool *a, struct pool *b)
-{
-    struct pool *first = NULL;
-    struct pool **tail = &first;
-    while (a && b) {
-        struct pool **lower = a->base < b->base ? &a : &b;
-        *tail = *lower;
-        tail = &(*lower)->all_next;
-        *lower = *tail;
-    }
-    *tail = a ? a : b;
-    return first;
-}
-
-/* Sorts the list of an owner's pools by address. */
-static void sort_pools(struct owner *owner)
-{
-    struct pool *bins[48] = {0}; /* bins[i] holds a sorted chain of 2^i pools or nothing */
-    struct pool *next;
-    for (struct pool *pool = owner->all; pool; pool = next) {
-        next = pool->all_next;
-        pool->all_next = NULL;
-        int i = 0;
-        for (; bins[i]; i++) {
-            pool = merge(bins[i], pool);
-            bins[i] = NULL;
-        }
-        bins[i] = pool;
-    }
-    struct pool *sorted = NULL;
-    for (int i = 0; i < 48; i++) {
-        sorted = bins[i] ? merge(bins[i], sorted) : sorted;
-    }
-    owner->all = sorted;
-    struct pool *prev = NULL;
-    for (struct pool *pool = sorted; pool; pool = pool->all_next) {
-        pool->all_prev = prev;
-        prev = pool;
-    }
-}
-
 bool atoms_visit(cairn_runtime *runtime, bool (*visitor)(cairn_object *object, void *arg), void *arg)
 {
-    sort_pools(runtime->atoms);
-    for (const struct pool *pool = runtime->atoms->all; pool; pool = pool->all_next) {
+    struct owner *atoms = runtime->atoms;
+    os_lock_take(&runtime->heap->lock);
+    arenas_sort(runtime->heap);
+    os_lock_give(&runtime->heap->lock);
+    for (const struct pool *pool = owned_first(atoms); pool; pool = owned_next(atoms, pool)) {
         if (!visit_pool(pool, visitor, arg)) {
             return false;
         }

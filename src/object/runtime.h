@@ -263,11 +263,6 @@ static inline cairn_runtime *object_runtime(const cairn_object *object)
     return pool_runtime(pagemap_get(object));
 }
 
-static inline bool pool_is_class(const struct pool *pool)
-{
-    return pool_kind_of(pool) == POOL_CLASS;
-}
-
 /* The side record of a large object. */
 static inline struct side *large_side(const cairn_object *object);
 

@@ -95,12 +95,12 @@ static struct side *take_record(cairn_runtime *runtime, size_t size)
 static bool pool_taken(struct owner *owner, struct pool *pool)
 {
     cairn_runtime *runtime = owner->runtime;
-    size_t size = record_size(pool->capacity);
+    size_t size = record_size(pool_capacity(pool));
     struct side *side = take_record(runtime, size);
     if (!side) {
         return false;
     }
-    side_init(side, runtime, pool->base, pool->block_size, pool->capacity);
+    side_init(side, runtime, pool_base(pool), pool->block_size, pool_capacity(pool));
     ring_add(&runtime->fresh, &side->all);
     *pool_side(pool) = side;
     return true;

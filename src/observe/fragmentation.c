@@ -106,11 +106,13 @@ static void add_used_pool(struct walk *walk, const struct space *space, const st
     cairn_fragmentation *figures = walk->figures;
     size_t carved = pool_carved(pool);
     carved = carved > used ? carved : used;
-    char *slot = pool->base - space->first_block;
-    char *untouched = pool->base + carved * pool->block_size;
-    char *tail = pool->base + (size_t)pool->capacity * pool->block_size;
-    figures->tails_resident += resident(walk, slot, (size_t)(pool->base - slot));
-    size_t blocks = resident(walk, pool->base, (size_t)(untouched - pool->base));
+    size_t capacity = pool_capacity(pool);
+    char *base = pool_base(pool);
+    char *slot = base - space->first_block;
+    char *untouched = base + carved * pool->block_size;
+    char *tail = base + capacity * pool->block_size;
+    figures->tails_resident += resident(walk, slot, space->first_block);
+    size_t blocks = resident(walk, base, (size_t)(untouched - base));
     size_t purged = pool_purged_blocks(pool); /* may be newer than the others */
     size_t touched = carved > used + purged ? carved - purged : used;
     size_t live = blocks * used / touched;
@@ -119,8 +121,8 @@ static void add_used_pool(struct walk *walk, const struct space *space, const st
     figures->free_blocks_resident += blocks - live;
     figures->untouched_resident += resident(walk, untouched, (size_t)(tail - untouched));
     figures->tails_resident += resident(walk, tail, (size_t)(slot + space->slot_size - tail));
-    figures->pool_occupancy[(used * CAIRN_OCCUPANCY_TENTHS - 1) / pool->capacity]++;
-    if (used < pool->capacity) {
+    figures->pool_occupancy[(used * CAIRN_OCCUPANCY_TENTHS - 1) / capacity]++;
+    if (used < capacity) {
         note_class(walk, pool->class_index, 0);
     }
 }
@@ -131,7 +133,8 @@ static void add_slot(struct walk *walk, const struct arena *arena, unsigned slot
     bool is_free = arena->free >> slot & 1;
     size_t used = is_free ? 0 : pool_used(pool);
     if (used) {
-        add_used_pool(walk, arena->space, pool, used < pool->capacity ? used : pool->capacity);
+        size_t capacity = pool_capacity(pool);
+        add_used_pool(walk, arena->space, pool, used < capacity ? used : capacity);
         return;
     }
     bool untouched = is_free && !(arena->dirty >> slot & 1);
@@ -214,9 +217,9 @@ static bool add_handle_area(const struct handle_area *area, void *context)
 static void add_mappings(struct walk *walk)
 {
     cairn_fragmentation *figures = walk->figures;
-    for (const struct pool *pool = walk->heap->huge; pool; pool = pool->next) {
-        figures->live_resident += os->resident(pool->base, pool->size);
-        figures->huge_rounding += pool->size - pool->asked;
+    for (const struct huge *huge = walk->heap->huge; huge; huge = huge->next) {
+        figures->live_resident += os->resident(huge->base, huge->size);
+        figures->huge_rounding += huge->size - huge->asked;
     }
     for (int i = 0; i < HUGE_CACHE; i++) {
         const struct huge_cache_entry *entry = &walk->heap->huge_cache[i];

@@ -23,16 +23,17 @@ static void add_class_pool(cairn_stats *stats, const struct pool *pool)
     cairn_class_stats *c = &stats->classes[pool->class_index];
     size_t used = pool_used(pool);
     size_t carved = pool_carved(pool);
+    size_t capacity = pool_capacity(pool);
     c->requests += pool_requests(pool);
     c->blocks_live += used;
     size_t purged = pool_purged_blocks(pool); /* may be newer than `carved` */
     size_t touched = carved > purged ? carved - purged : 0;
     c->blocks_free += touched > used ? touched - used : 0;
-    c->blocks_untouched += pool->capacity - touched;
+    c->blocks_untouched += capacity - touched;
     if (used == 0) {
         c->pools_empty++;
         stats->pools_free++;
-    } else if (used == pool->capacity) {
+    } else if (used == capacity) {
         c->pools_full++;
         stats->pools_full++;
     } else {

@@ -10,52 +10,10 @@
 #include "heap/check.h"
 #include "heap/front.h"
 #include "heap/handle.h"
+#include "heap/owned.h"
 #include "heap/owner.h"
 #include "heap/sweep.h"
 #include "heap/types.h"
-
-/* ---- order of address ---- */
-
-static struct arena *merge(struct arena *a, struct arena *b)
-{
-    struct arena *first = NULL;
-    struct arena **tail = &first;
-    while (a && b) {
-        struct arena **lower = a->base < b->base ? &a : &b;
-        *tail = *lower;
-        tail = &(*lower)->all_next;
-        *lower = *tail;
-    }
-    *tail = a ? a : b;
-    return first;
-}
-
-/* Merge sort by address, bottom up: bins[i] holds a sorted list of 2^i arenas or nothing. */
-static void sort_arenas(cairn_heap *heap)
-{
-    struct arena *bins[48] = {0};
-    struct arena *next;
-    for (struct arena *arena = heap->arenas; arena; arena = next) {
-        next = arena->all_next;
-        arena->all_next = NULL;
-        int i = 0;
-        for (; bins[i]; i++) {
-            arena = merge(bins[i], arena);
-            bins[i] = NULL;
-        }
-        bins[i] = arena;
-    }
-    struct arena *sorted = NULL;
-    for (int i = 0; i < 48; i++) {
-        sorted = bins[i] ? merge(bins[i], sorted) : sorted;
-    }
-    heap->arenas = sorted;
-    struct arena *prev = NULL;
-    for (struct arena *arena = sorted; arena; arena = arena->all_next) {
-        arena->all_prev = prev;
-        prev = arena;
-    }
-}
 
 /* ---- walk ---- */
 
@@ -68,14 +26,15 @@ struct walk {
 static bool visit_blocks(const struct walk *walk, const struct pool *pool)
 {
     uint64_t free_set[(UINT16_MAX + 1) / 64] = {0};
+    char *base = pool_base(pool);
     for (const struct block *block = pool->free; block; block = block->next) {
-        size_t i = (size_t)((const char *)block - pool->base) / pool->block_size;
+        size_t i = (size_t)((const char *)block - base) / pool->block_size;
         free_set[i / 64] |= UINT64_C(1) << (i % 64);
     }
     cairn_area area = {.kind = CAIRN_AREA_BLOCK, .size = pool->block_size, .block_size = pool->block_size};
     for (size_t i = 0; i < pool_carved(pool); i++) {
         if (!(free_set[i / 64] >> (i % 64) & 1) && !pool_block_is_purged(pool, i)) {
-            area.address = pool->base + i * pool->block_size;
+            area.address = base + i * pool->block_size;
             if (!walk->visitor(&area, walk->context)) {
                 return false;
             }
@@ -89,10 +48,10 @@ static bool visit_class_pool(const struct walk *walk, const struct pool *pool)
     size_t used = pool_used(pool);
     cairn_area area = {
         .kind = CAIRN_AREA_POOL,
-        .pool_state = used == 0                ? CAIRN_POOL_FREE
-                      : used == pool->capacity ? CAIRN_POOL_FULL
-                                               : CAIRN_POOL_USED,
-        .address = pool->base - pool_arena(pool)->space->first_block,
+        .pool_state = used == 0                     ? CAIRN_POOL_FREE
+                      : used == pool_capacity(pool) ? CAIRN_POOL_FULL
+                                                    : CAIRN_POOL_USED,
+        .address = pool_base(pool) - pool_arena(pool)->space->first_block,
         .size = pool_arena(pool)->space->slot_size,
         .block_size = pool->block_size,
         .blocks_live = used,
@@ -146,9 +105,9 @@ static bool visit_hole_area(const struct hole_area *found, void *context)
     return walk->visitor(&area, walk->context);
 }
 
-static bool visit_huge(const struct walk *walk, const struct pool *pool)
+static bool visit_huge(const struct walk *walk, const struct huge *huge)
 {
-    cairn_area area = {.kind = CAIRN_AREA_HUGE, .address = pool->base, .size = pool->size};
+    cairn_area area = {.kind = CAIRN_AREA_HUGE, .address = huge->base, .size = huge->size};
     return walk->visitor(&area, walk->context);
 }
 
@@ -174,8 +133,8 @@ static bool visit_heap(const cairn_heap *heap, struct walk *walk)
     if (!holes_visit(&heap->holes, visit_hole_area, walk)) {
         return false;
     }
-    for (const struct pool *pool = heap->huge; pool; pool = pool->next) {
-        if (!visit_huge(walk, pool)) {
+    for (const struct huge *huge = heap->huge; huge; huge = huge->next) {
+        if (!visit_huge(walk, huge)) {
             return false;
         }
     }
@@ -186,7 +145,7 @@ bool cairn_heap_walk(cairn_heap *heap, bool blocks, cairn_visitor visitor, void 
 {
     struct walk walk = {visitor, context, blocks};
     heap_set_quiet(heap, true);
-    sort_arenas(heap);
+    arenas_sort(heap);
     bool whole = visit_heap(heap, &walk);
     heap_set_quiet(heap, false);
     return whole;
@@ -208,13 +167,13 @@ static const char *listed_check(const cairn_heap *heap)
     size_t listed = 0;
     const struct owner *owner = &heap->base;
     for (const struct owner *next = heap->owners; owner; owner = next, next = next ? next->next : NULL) {
-        for (const struct pool *pool = owner->all; pool; pool = pool->all_next) {
+        for (const struct pool *pool = owned_first(owner); pool; pool = owned_next(owner, pool)) {
             listed++;
         }
     }
     for (const struct arena *arena = heap->arenas; arena; arena = arena->all_next) {
         for (uint64_t taken = ~arena->free & arena->mapped; taken; taken &= taken - 1) {
-            listed -= pool_kind_of(&arena->pools[__builtin_ctzll(taken)]) == POOL_CLASS;
+            listed -= pool_is_class(&arena->pools[__builtin_ctzll(taken)]);
         }
     }
     return listed == 0 ? NULL : "a pool is on no owner's list, or on two";

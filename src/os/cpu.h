@@ -27,12 +27,13 @@
 #endif
 
 /* Adds one. Hot path. */
-static inline void cpu_increment32(_Atomic(uint32_t) *counter)
+static inline void cpu_increment16(_Atomic(uint16_t) *counter)
 {
 #ifdef CPU_X86_64
-    __asm__("addl $1, %0" : "+m"(*counter) : : "cc");
+    __asm__("addw $1, %0" : "+m"(*counter) : : "cc");
 #else
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+    uint16_t more = (uint16_t)(atomic_load_explicit(counter, memory_order_relaxed) + 1);
+    atomic_store_explicit(counter, more, memory_order_relaxed);
 #endif
 }
 
@@ -46,16 +47,16 @@ static inline void cpu_increment64(_Atomic(uint64_t) *counter)
 }
 
 /* Subtracts one; true if that leaves zero or less (the counter wraps around). Hot path. */
-static inline bool cpu_decrement32(_Atomic(uint32_t) *counter)
+static inline bool cpu_decrement16(_Atomic(uint16_t) *counter)
 {
 #ifdef CPU_X86_64
     bool done;
-    __asm__("subl $1, %0" : "+m"(*counter), "=@ccle"(done));
+    __asm__("subw $1, %0" : "+m"(*counter), "=@ccle"(done));
     return done;
 #else
-    uint32_t left = atomic_load_explicit(counter, memory_order_relaxed) - 1;
+    uint16_t left = (uint16_t)(atomic_load_explicit(counter, memory_order_relaxed) - 1);
     atomic_store_explicit(counter, left, memory_order_relaxed);
-    return (int32_t)left <= 0;
+    return (int16_t)left <= 0;
 #endif
 }
 
@@ -96,11 +97,32 @@ static inline bool cpu_holds(const _Atomic(uintptr_t) *place, uintptr_t value)
 #endif
 }
 
+/* The same of a byte. */
+static inline bool cpu_holds_byte(const _Atomic(uint8_t) *place, uint8_t value)
+{
+#ifdef CPU_X86_64
+    bool same;
+    __asm__("cmpb %2, %1" : "=@cce"(same) : "m"(*place), "qi"(value));
+    return same;
+#else
+    return atomic_load_explicit(place, memory_order_relaxed) == value;
+#endif
+}
+
 /* The value, in the register that functions return it in: gcc would copy it there at the end. Hot path. */
 static inline void *cpu_returned(void *value)
 {
 #ifdef CPU_X86_64
     __asm__("" : "+a"(value));
+#endif
+    return value;
+}
+
+/* The value, in a register: gcc would compute an address anew wherever it is used. */
+static inline void *cpu_kept(void *value)
+{
+#ifdef CPU_X86_64
+    __asm__("" : "+r"(value));
 #endif
     return value;
 }

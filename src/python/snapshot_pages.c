@@ -39,7 +39,7 @@ static struct {
 static bool is_arena(const cairn_heap *heap, const char *address)
 {
     const struct pool *pool = pagemap_get(address);
-    bool of_arena = pool != NULL && (pool_kind_of(pool) == POOL_CLASS || pool_kind_of(pool) == POOL_SLOT);
+    bool of_arena = pool != NULL && (pool_is_class(pool) || pool_kind_of(pool) == POOL_SLOT);
     return of_arena && pool_arena(pool)->heap == heap;
 }
 
