@@ -806,7 +806,7 @@ struct pool *pool_of_live(const char *call, const void *address, cairn_heap *exp
         }
     } else if (kind == POOL_CLASS && is_untouched(pool, address)) {
         misuse = CAIRN_MISUSE_FOREIGN;
-    } else if (kind == POOL_CLASS ? pool_block_start(pool, address) != address
+    } else if (kind == POOL_CLASS ? pool_offset(pool, address) % pool->block_size != 0
                                   : huge_of_record(pool)->base != address) {
         misuse = CAIRN_MISUSE_INTERIOR;
     } else if (kind == POOL_CLASS && is_purged(pool, address)) {
