@@ -425,6 +425,11 @@ CAIRN_API bool cairn_heaps_visit(bool (*visitor)(cairn_heap *heap, void *context
  * a block whose pool has none in use, of large and huge blocks; pointers into blocks that are large, huge, of another
  * thread, in a full pool, resized or asked for their size. Seen with `exact` and in debug builds only, because it would
  * slow every free: a pointer into a small block of a pool in use. Not seen: a second free of an older block.
+ *
+ * A single heap sees the second free of the newest free block later (with `exact`, in debug builds and in a realloc at
+ * once): when the block is next served, which goes to that request alone, or when the count of its pool's blocks in use comes
+ * to zero by it. What was free in the pool before the block counts as in use then. Until then cairn_heap_check() names
+ * the fault. Not seen: if the pool's other blocks are freed before that, so that it goes back.
  * ------------------------------------------------------------------------------------------------------------ */
 
 typedef enum cairn_misuse_kind {
@@ -450,8 +455,9 @@ typedef struct cairn_misuse {
 } cairn_misuse;
 
 /* Called on misuse, on the thread that misused. If it returns, the call that misused is a no-op (a realloc returns
- * NULL, a usable size is 0). The default handler writes the line to stderr and aborts, or returns when the
- * environment says CAIRN_MISUSE=report. NULL restores the default. Returns the previous handler. [any] */
+ * NULL, a usable size is 0); what a single heap sees late is reported as a "free" during a request, which is served. The
+ * default handler writes the line to stderr and aborts, or returns when the environment says CAIRN_MISUSE=report. NULL
+ * restores the default. Returns the previous handler. [any] */
 typedef void (*cairn_misuse_handler)(const cairn_misuse *misuse);
 CAIRN_API cairn_misuse_handler cairn_set_misuse_handler(cairn_misuse_handler handler);
 

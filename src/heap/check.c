@@ -32,7 +32,7 @@ const char *pool_check_quick(const struct pool *pool)
     if (used + purged > carved) {
         return "more blocks are in use or purged than carved";
     }
-    if ((pool->free == NULL) != (used + purged == carved)) {
+    if (is_free_end(pool->free) != (used + purged == carved)) {
         return "the free list and the count of used blocks disagree";
     }
     uintptr_t fast = atomic_load_explicit(&pool->fast, memory_order_relaxed);
@@ -59,7 +59,8 @@ const char *pool_check(const struct pool *pool)
     unsigned carved = pool_carved(pool);
     const char *base = pool_base(pool);
     size_t length = 0;
-    for (const struct block *block = pool->free; block; block = block->next) {
+    const struct block *end = pool->free;
+    for (const struct block *block = pool->free; !is_free_end(block); block = block->next, end = block) {
         size_t offset = (size_t)((const char *)block - base);
         if (offset % pool->block_size || offset / pool->block_size >= carved) {
             return "a free list holds what is no carved block of its pool";
@@ -67,9 +68,15 @@ const char *pool_check(const struct pool *pool)
         if (pool_block_is_purged(pool, offset / pool->block_size)) {
             return "a free list holds a block in a purged page";
         }
+        if (block->next == block) {
+            return "a block was freed twice in a row";
+        }
         if (++length > carved) {
             return "a free list has a cycle";
         }
+    }
+    if (end != pool_owner(pool)->end) {
+        return "a free list ends as in another kind of heap";
     }
     return length + pool_used(pool) + pool_purged_blocks(pool) == carved
                ? NULL
@@ -202,7 +209,7 @@ const char *owner_check(const struct owner *owner)
         const struct pool *head = owner->used[c].head;
         for (unsigned i = heap->classes[c].direct_lo; i <= heap->classes[c].direct_hi; i++) {
             const struct pool *shown = owner->direct[i];
-            if (shown != &pool_empty && shown != head && !(owner->foreign && shown == &owner->foreign[c])) {
+            if (shown != owner_empty_pool(owner) && shown != head && !(owner->foreign && shown == &owner->foreign[c])) {
                 return "the direct table shows a pool that is not the head of its class";
             }
         }

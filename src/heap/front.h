@@ -40,7 +40,7 @@ void front_pool_emptied(void *block, struct pool *pool);
 static inline void *front_alloc(size_t size)
 {
     if (LIKELY(size <= DIRECT_MAX)) {
-        void *block = owner_alloc_ready(tls_owner, size);
+        void *block = owner_alloc_ready(tls_owner, size, false);
         if (LIKELY(block != NULL)) {
             return block;
         }
@@ -68,24 +68,30 @@ void *front_alloc_aligned(size_t alignment, size_t size);
 void *front_realloc(void *block, size_t size);
 size_t front_usable_size(const void *block);
 
-/* A single heap's requests: the heap's lock-holder calls them with its owner. */
+/* For a single heap, before its first request: a block that is freed twice in a row is found by the second free, as in a
+ * shared one, not when it is served (see owner.h). Small blocks of it are to be asked for and freed by the functions
+ * below: cairn_alloc() takes a longer way there, and cairn_free() does not look. */
+void heap_look_at_frees(cairn_heap *heap);
+
+/* Requests of such a heap: its lock-holder calls them with its owner. */
 static inline struct owner *front_single_owner(cairn_heap *heap)
 {
-    ASSERT(heap->single);
+    ASSERT(heap->single && !heap->base.end);
     return &heap->base;
 }
 
 static inline void *front_single_alloc(struct owner *owner, size_t size)
 {
-    return owner_alloc(owner, size);
+    return owner_alloc(owner, size, false);
 }
 
 static inline void front_single_free(struct owner *owner, void *block)
 {
-    owner_free_single(owner, block);
+    owner_free_single(owner, block, false);
 }
 
-/* cairn_realloc() on the owner's heap. */
+/* cairn_calloc() and cairn_realloc() on the owner's heap. */
+void *front_single_calloc(struct owner *owner, size_t count, size_t size);
 void *front_single_realloc(struct owner *owner, void *block, size_t size);
 
 #endif

@@ -135,9 +135,9 @@ static void heap_init(cairn_heap *heap, const cairn_heap_options *options, const
                                                     : CAIRN_FIT_BEST;
     heap->huge_pages = options->huge;
     os_lock_init(&heap->lock);
+    heap->single_end = heap->single ? DIRECT_MAX + 1 : 0;
     owner_init(&heap->base, heap);
     heap->base.common = !heap->single;
-    heap->single_end = heap->single ? DIRECT_MAX + 1 : 0;
     thread_start_heap(heap);
     large_init(heap);
 }
@@ -323,6 +323,13 @@ cairn_heap *heap_create(const cairn_heap_options *options, bool keeps_sides)
     registry_add(heap);
     registry_unlock();
     return heap;
+}
+
+SELDOM void heap_look_at_frees(cairn_heap *heap)
+{
+    heap->single_end = 0;
+    heap->base.end = NULL;
+    owner_renew(&heap->base);
 }
 
 cairn_heap *cairn_heap_create(const cairn_heap_options *options)

@@ -44,7 +44,10 @@ enum {
     TICK_TURNS = 64     /* used-up pools passed over before the inbox and the clock are looked at again */
 };
 
+const struct block free_end = {FREE_END};
+
 struct pool pool_empty;
+struct pool pool_empty_late = {.free = FREE_END};
 
 #define EMPTY &pool_empty
 #define EMPTY8 EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY
@@ -108,7 +111,7 @@ static inline void show(struct owner *owner, const struct pool_list *list, struc
 static void publish(struct owner *owner, const struct pool *pool)
 {
     const struct pool_list *list = &owner->used[pool->class_index];
-    show(owner, list, list->head && !owner->exact ? list->head : &pool_empty);
+    show(owner, list, list->head && !owner->exact ? list->head : owner_empty_pool(owner));
 }
 
 static void set_fast(struct owner *owner, struct pool *pool, bool fast)
@@ -144,10 +147,16 @@ static void used_remove(struct owner *owner, struct pool *pool)
     }
 }
 
-/* Has a pool of the list's class a free or an untouched block? */
-static inline bool has_room(const struct pool_list *list, const struct pool *pool)
+/* Has a pool of the list's class, without free blocks, untouched ones? */
+static inline bool has_untouched(const struct pool_list *list, const struct pool *pool)
 {
-    return pool->free || pool_carved(pool) < list->capacity || pool_purged(pool);
+    return pool_carved(pool) < list->capacity || pool_purged(pool);
+}
+
+/* `end`: of the owner's free lists. */
+static inline bool has_room(const struct pool_list *list, const struct pool *pool, const struct block *end)
+{
+    return pool->free != end || has_untouched(list, pool);
 }
 
 static void make_full(struct owner *owner, struct pool *pool)
@@ -158,7 +167,7 @@ static void make_full(struct owner *owner, struct pool *pool)
 
 void owner_set_aside(struct owner *owner, struct pool *pool)
 {
-    if (pool->state == STATE_USED && !has_room(&owner->used[pool->class_index], pool)) {
+    if (pool->state == STATE_USED && !has_room(&owner->used[pool->class_index], pool, owner->end)) {
         make_full(owner, pool);
     }
 }
@@ -172,10 +181,10 @@ void owner_move_back(struct owner *owner, struct pool *pool)
 }
 
 /* Takes a pool that is on no list among the owner's. */
-static void add_pool(struct owner *owner, struct pool *pool, bool front)
+static inline void add_pool(struct owner *owner, struct pool *pool, bool front)
 {
     owned_add(owner, pool);
-    if (has_room(&owner->used[pool->class_index], pool)) {
+    if (has_room(&owner->used[pool->class_index], pool, owner->end)) {
         used_add(owner, pool, front);
     } else {
         pool->state = STATE_FULL;
@@ -233,7 +242,7 @@ static void carve(const struct owner *owner, struct pool *pool)
 static SELDOM void recount(struct pool *pool)
 {
     unsigned used = pool_carved(pool) - pool_purged_blocks(pool);
-    for (const struct block *b = pool->free; b; b = b->next) {
+    for (const struct block *b = free_first(pool); b; b = free_next(b)) {
         used--;
     }
     atomic_store_explicit(&pool->used, (uint16_t)used, memory_order_relaxed);
@@ -246,6 +255,19 @@ static inline void settle(struct pool *pool)
     if (UNLIKELY(pool_is_unsettled(pool))) {
         recount(pool);
     }
+}
+
+/* A block was freed twice in a row, and the list of the free ones ends with it: those behind it are lost, and count as
+ * in use from now on. The block itself is free. */
+static SELDOM void open_loop(struct owner *owner, struct pool *pool)
+{
+    int saved = errno;
+    struct block *block = pool->free;
+    block->next = owner->end;
+    unsigned others = pool_carved(pool) - pool_purged_blocks(pool) - 1;
+    atomic_store_explicit(&pool->used, (uint16_t)others, memory_order_relaxed);
+    misuse_report(CAIRN_MISUSE_DOUBLE_FREE, "free", block, owner->heap);
+    errno = saved;
 }
 
 /* ---- exact counting ---- */
@@ -284,7 +306,7 @@ void owner_renew(struct owner *owner)
     owner->outbox_bytes = 0;
     memset(&owner->common_box, 0, sizeof owner->common_box);
     for (unsigned i = 0; i < DIRECT_COUNT; i++) {
-        owner->direct[i] = &pool_empty;
+        owner->direct[i] = owner_empty_pool(owner);
     }
     remote_open(owner);
 }
@@ -292,6 +314,7 @@ void owner_renew(struct owner *owner)
 void owner_init(struct owner *owner, cairn_heap *heap)
 {
     owner->heap = heap;
+    owner->end = heap->single_end ? FREE_END : NULL;
     owner->mark = mark_of_single(owner);
     owner->exact = heap->exact;
     owner->asked = heap->exact ? meta_alloc(&heap->meta, CAIRN_CLASSES_MAX * sizeof owner->asked[0]) : NULL;
@@ -419,7 +442,7 @@ static void set_owner(struct owner *owner, struct pool *pool)
 static void set_class(struct owner *owner, struct pool *pool, unsigned class_index)
 {
     const struct size_class *c = &owner->heap->classes[class_index];
-    pool->free = NULL;
+    pool->free = owner->end;
     pool->block_size = (uint16_t)c->block_size;
     atomic_store_explicit(&pool->carved, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->purged, 0, memory_order_relaxed);
@@ -549,12 +572,16 @@ static void *alloc_class(struct owner *owner, unsigned class_index)
             }
         }
         settle(pool);
-        if (!pool->free && has_room(list, pool)) {
+        if (pool->free == owner->end && has_untouched(list, pool)) {
             carve(owner, pool);
         }
-        if (pool->free) {
+        if (pool->free != owner->end) {
             publish(owner, pool);
-            void *block = owner_pop(pool);
+            void *block = owner_take(pool);
+            if (UNLIKELY(!block)) {
+                open_loop(owner, pool);
+                continue; /* the handler of misuse may have used the heap */
+            }
             DEBUG_ONLY(pool_check_assert(pool));
             return block;
         }
@@ -573,9 +600,9 @@ static void *try_serve(struct owner *owner, unsigned class_index, size_t size)
 }
 
 /* Is `pool`, which may be NULL, good to serve at once? */
-static inline bool is_ready(const struct pool *pool)
+static inline bool is_ready(const struct pool *pool, const struct block *end)
 {
-    return pool && pool->free && !pool_is_unsettled(pool);
+    return pool && pool->free != end && !pool_is_unsettled(pool);
 }
 
 /* The head of a used list is used up; `next`, which is ready, is the head now. The old head becomes the last; those
@@ -600,10 +627,11 @@ static inline void pass_on(struct owner *owner, struct pool_list *list, struct p
 }
 
 /* The next pool after one that is used up, past others that are; NULL if there is none. */
-static inline struct pool *next_with_room(const struct pool_list *list, const struct pool *spent)
+static inline struct pool *next_with_room(const struct pool_list *list, const struct pool *spent,
+                                          const struct block *end)
 {
     struct pool *pool = spent->next;
-    while (pool && !has_room(list, pool)) {
+    while (pool && !has_room(list, pool, end)) {
         pool = pool->next;
     }
     return pool;
@@ -624,15 +652,16 @@ static inline void *serve_ready(struct owner *owner, unsigned class_index)
     if (!pool || owner->exact) {
         return NULL;
     }
-    struct pool *spent = pool->free ? NULL : pool;
-    pool = spent ? next_with_room(list, spent) : pool;
-    if (!is_ready(pool) || (spent && has_room(list, spent)) || must_look(owner)) {
+    const struct block *end = owner->end;
+    struct pool *spent = pool->free != end ? NULL : pool;
+    pool = spent ? next_with_room(list, spent, end) : pool;
+    if (!is_ready(pool, end) || (spent && has_untouched(list, spent)) || must_look(owner)) {
         return NULL;
     }
     if (spent) {
         pass_on(owner, list, spent, pool);
     }
-    return owner_pop(pool);
+    return owner_take(pool);
 }
 
 void *owner_serve(struct owner *owner, unsigned class_index, size_t size)
@@ -713,24 +742,37 @@ static __attribute__((noinline)) void *serve_kept(struct owner *owner, size_t si
 
 /* The common case is a pool that has just been used up and another on its list with a free block. All else, and once
  * in a while what waits to be purged and the inbox, is for the slow rest. Nearly hot: kept short. */
-void *owner_alloc_slow(struct owner *owner, size_t size)
+static inline __attribute__((always_inline)) void *alloc_slow(struct owner *owner, size_t size, bool late)
 {
+    const struct block *end = late ? FREE_END : NULL;
+    ASSERT(owner->end == end);
     if (size > DIRECT_MAX) {
         struct pool *above = pool_above(owner, size);
-        void *block = above ? owner_pop(above) : NULL;
+        void *block = above ? owner_pop(above, late) : NULL;
         return LIKELY(block) ? block : serve_kept(owner, size);
     }
     struct pool *spent = owner->direct[(size + 7) >> 3];
     struct pool_list *list = cpu_kept(&owner->used[spent->class_index]);
-    struct pool *pool = next_with_room(list, spent);
+    struct pool *pool = next_with_room(list, spent, end);
     if (!pool) {
         return serve_kept(owner, size);
     }
-    if (!is_ready(pool) || has_room(list, spent) || must_look(owner)) {
+    if (!is_ready(pool, end) || has_room(list, spent, end) || must_look(owner)) {
         return serve_slowly(owner, size);
     }
     pass_on(owner, list, spent, pool);
-    return owner_pop(pool);
+    void *block = owner_pop(pool, late);
+    return late && UNLIKELY(!block) ? serve_slowly(owner, size) : block;
+}
+
+void *owner_alloc_slow(struct owner *owner, size_t size)
+{
+    return alloc_slow(owner, size, false);
+}
+
+void *owner_alloc_slow_late(struct owner *owner, size_t size)
+{
+    return alloc_slow(owner, size, true);
 }
 
 /* ---- frees ---- */
@@ -765,8 +807,18 @@ void owner_pool_emptied(struct owner *owner, void *address, struct pool *pool)
     atomic_store_explicit(&pool->used, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->carved, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->purged, 0, memory_order_relaxed);
-    pool->free = NULL;
+    pool->free = owner->end;
     misuse_report(CAIRN_MISUSE_DOUBLE_FREE, "free", address, owner->heap);
+}
+
+void owner_pool_emptied_late(struct owner *owner, void *address, struct pool *pool)
+{
+    const struct block *block = address;
+    if (UNLIKELY(block->next == block) && pool_used(pool) == 0) {
+        open_loop(owner, pool);
+    } else {
+        owner_pool_emptied(owner, address, pool);
+    }
 }
 
 void owner_drain(struct owner *owner)
@@ -906,7 +958,7 @@ static inline bool free_to_full(struct owner *owner, struct pool *pool, void *ad
         return false;
     }
     struct block *block = address;
-    block->next = NULL;
+    block->next = pool->free;
     pool->free = block;
     refill(owner, pool);
     if (UNLIKELY(cpu_decrement16(&pool->used))) {

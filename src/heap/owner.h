@@ -20,11 +20,43 @@
 /* The owner of a thread that has none yet: its direct table leads to the empty pool, its heap is the default heap. */
 extern struct owner owner_none;
 
-/* A pool with no free block, never on any list. */
-extern struct pool pool_empty;
+/* Free lists end in one of two ways, by which a block that is freed twice in a row is found. Mostly with NULL: then each
+ * free looks whether the block is the newest free one already. Those of *late* heaps, single ones (see
+ * heap_look_at_frees), end with a block that links to itself. So does a block freed twice in a row: the request that is
+ * to get it finds it by the test for the end of the list, and the free need not look. */
+extern const struct block free_end;
+#define FREE_END ((struct block *)(uintptr_t)&free_end)
 
-/* The slow twins. owner_alloc_slow returns NULL with errno ENOMEM. `pool` is what the page map says of the block. */
+/* Pools with no free block, never on any list: the second is of late heaps. */
+extern struct pool pool_empty;
+extern struct pool pool_empty_late;
+
+static inline struct pool *owner_empty_pool(const struct owner *owner)
+{
+    return owner->end ? &pool_empty_late : &pool_empty;
+}
+
+static inline bool is_free_end(const struct block *block)
+{
+    return !block || block == FREE_END;
+}
+
+/* The free blocks of a pool one after the other, for who only reads: the first, and the next one; NULL: no more. A block
+ * freed twice in a row is the last. */
+static inline struct block *free_first(const struct pool *pool)
+{
+    return is_free_end(pool->free) ? NULL : pool->free;
+}
+
+static inline struct block *free_next(const struct block *block)
+{
+    return is_free_end(block->next) || block->next == block ? NULL : block->next;
+}
+
+/* The slow twins. owner_alloc_slow returns NULL with errno ENOMEM; the second is that of late heaps. `pool` is what the
+ * page map says of the block. */
 void *owner_alloc_slow(struct owner *owner, size_t size);
+void *owner_alloc_slow_late(struct owner *owner, size_t size);
 void owner_free_slow(struct owner *owner, struct pool *pool, void *block);
 
 /* Frees a block whose page is not near (pagemap.h), or what is no block. */
@@ -35,40 +67,54 @@ void owner_free_far(struct owner *owner, void *address);
 bool owner_free_quick(struct owner *owner, void *block, struct pool *pool);
 
 /* What follows when the last block in use of a pool was freed, or, a misuse, one more than were in use. errno is
- * preserved. */
+ * preserved. The second, for late heaps, looks first whether the block was freed twice in a row: another is in use
+ * then. */
 void owner_pool_emptied(struct owner *owner, void *block, struct pool *pool);
+void owner_pool_emptied_late(struct owner *owner, void *block, struct pool *pool);
 
 /* The start of the block an address of a class pool lies in, NULL for the tail beyond the last block. */
 void *pool_block_start(const struct pool *pool, const void *address);
 
-/* A block of a pool, NULL if it has no free one. Hot path. */
-static inline void *owner_pop(struct pool *pool)
+/* A block of a pool, NULL if it has no free one, or (`late`, of a late heap; a constant) if the next was freed twice in a
+ * row. Hot path. */
+static inline void *owner_pop(struct pool *pool, bool late)
 {
     struct block *block = cpu_returned(pool->free);
-    if (LIKELY(block != NULL)) {
-        pool->free = block->next;
-        cpu_increment16(&pool->used);
-        cpu_increment64(&pool->requests);
+    if (!late && UNLIKELY(block == NULL)) {
+        return NULL;
     }
+    if (late && UNLIKELY(CPU_POINTS_TO(block->next, block))) {
+        return NULL;
+    }
+    ASSERT(block != FREE_END);
+    pool->free = block->next;
+    cpu_increment16(&pool->used);
+    cpu_increment64(&pool->requests);
     return block;
 }
 
-/* A block for a request of at most DIRECT_MAX bytes that is ready; NULL: owner_alloc_slow() is to serve it. Hot path. */
-static inline void *owner_alloc_ready(struct owner *owner, size_t size)
+/* The same for any heap, of a pool that has a free block; NULL if the next was freed twice in a row. */
+static inline void *owner_take(struct pool *pool)
 {
-    return owner_pop(owner->direct[(size + 7) >> 3]);
+    return owner_pop(pool, true);
+}
+
+/* A block for a request of at most DIRECT_MAX bytes that is ready; NULL: the slow twin is to serve it. Hot path. */
+static inline void *owner_alloc_ready(struct owner *owner, size_t size, bool late)
+{
+    return owner_pop(owner->direct[(size + 7) >> 3], late);
 }
 
 /* Hot path. */
-static inline void *owner_alloc(struct owner *owner, size_t size)
+static inline void *owner_alloc(struct owner *owner, size_t size, bool late)
 {
     if (LIKELY(size <= DIRECT_MAX)) {
-        void *block = owner_alloc_ready(owner, size);
+        void *block = owner_alloc_ready(owner, size, late);
         if (LIKELY(block != NULL)) {
             return block;
         }
     }
-    return owner_alloc_slow(owner, size);
+    return late ? owner_alloc_slow_late(owner, size) : owner_alloc_slow(owner, size);
 }
 
 /* The mark of an owner of a single heap, and that of the thread's owner of the default heap. Hot path. */
@@ -92,12 +138,14 @@ static inline bool pool_may_free_fast(const struct pool *pool, uintptr_t mark)
  * not freed, a slow twin is to look at it. */
 enum owner_freed { OWNER_FREED, OWNER_FREED_LAST, OWNER_NOT_FREED };
 
-/* Frees a block of a pool that holds the mark of the caller's owner. Hot path. */
-static inline enum owner_freed owner_push(void *address, struct pool *pool)
+/* Frees a block of a pool that holds the mark of the caller's owner; of a `late` heap (a constant) without a look whether
+ * it was freed just now, but in debug builds. Hot path. */
+static inline enum owner_freed owner_push(void *address, struct pool *pool, bool late)
 {
     struct block *block = address;
     struct block *newest = pool->free;
-    if (UNLIKELY(block == newest) || !DEBUG_HOLDS(pool_block_start(pool, address) == address)) {
+    if ((!late && UNLIKELY(block == newest)) ||
+        !DEBUG_HOLDS(block != newest && pool_block_start(pool, address) == address)) {
         return OWNER_NOT_FREED;
     }
     block->next = newest;
@@ -109,12 +157,13 @@ static inline enum owner_freed owner_push(void *address, struct pool *pool)
 /* Frees a block of a pool that is ready for the owner of this mark. Hot path. */
 static inline enum owner_freed owner_free_ready(uintptr_t mark, void *address, struct pool *pool)
 {
-    return LIKELY(pool_may_free_fast(pool, mark)) ? owner_push(address, pool) : OWNER_NOT_FREED;
+    return LIKELY(pool_may_free_fast(pool, mark)) ? owner_push(address, pool, false) : OWNER_NOT_FREED;
 }
 
-static inline void owner_free_marked(struct owner *owner, uintptr_t mark, struct pool *pool, void *address)
+/* Frees a block whose pool is known, with a look whether it was freed just now. */
+static inline void owner_free_in(struct owner *owner, struct pool *pool, void *address)
 {
-    enum owner_freed freed = owner_free_ready(mark, address, pool);
+    enum owner_freed freed = owner_free_ready(owner->mark, address, pool);
     if (UNLIKELY(freed == OWNER_FREED_LAST)) {
         owner_pool_emptied(owner, address, pool);
     } else if (UNLIKELY(freed == OWNER_NOT_FREED)) {
@@ -122,27 +171,31 @@ static inline void owner_free_marked(struct owner *owner, uintptr_t mark, struct
     }
 }
 
-/* Frees a block whose pool is known. */
-static inline void owner_free_in(struct owner *owner, struct pool *pool, void *address)
-{
-    owner_free_marked(owner, owner->mark, pool, address);
-}
-
 /* The same for an owner of a single heap. Hot path. */
-static inline void owner_free_single_in(struct owner *owner, struct pool *pool, void *address)
+static inline void owner_free_single_in(struct owner *owner, struct pool *pool, void *address, bool late)
 {
-    owner_free_marked(owner, mark_of_single(owner), pool, address);
+    bool ready = LIKELY(pool_may_free_fast(pool, mark_of_single(owner)));
+    enum owner_freed freed = ready ? owner_push(address, pool, late) : OWNER_NOT_FREED;
+    if (UNLIKELY(freed == OWNER_FREED_LAST)) {
+        if (late) {
+            owner_pool_emptied_late(owner, address, pool);
+        } else {
+            owner_pool_emptied(owner, address, pool);
+        }
+    } else if (UNLIKELY(freed == OWNER_NOT_FREED)) {
+        owner_free_slow(owner, pool, address);
+    }
 }
 
 /* Frees a block by an owner of a single heap. Hot path. */
-static inline void owner_free_single(struct owner *owner, void *address)
+static inline void owner_free_single(struct owner *owner, void *address, bool late)
 {
     struct pool *pool = pagemap_get_near(address);
     if (UNLIKELY(!pool)) {
         owner_free_far(owner, address);
         return;
     }
-    owner_free_single_in(owner, pool, address);
+    owner_free_single_in(owner, pool, address, late);
 }
 
 /* Adds to a counter that one thread at a time writes and any may read. */

@@ -25,21 +25,25 @@ static struct owner *owner_of_thread(cairn_heap *heap)
     return owner ? owner : &owner_none;
 }
 
-/* What a shared heap's thread has no ready block for, and large requests of a single one. */
+/* What a shared heap's thread has no ready block for, large requests of a late heap, and all of other single ones. */
 static __attribute__((noinline)) void *alloc_elsewhere(cairn_heap *heap, size_t size)
 {
-    struct owner *owner = heap->single ? &heap->base : thread_owner_if_any(heap);
+    if (heap->single) {
+        struct owner *owner = &heap->base;
+        return owner->end ? owner_alloc_slow_late(owner, size) : owner_alloc(owner, size, false);
+    }
+    struct owner *owner = thread_owner_if_any(heap);
     return LIKELY(owner != NULL) ? owner_alloc_slow(owner, size) : thread_alloc(heap, size);
 }
 
-/* One comparison tells both that the heap is single and that its table has a place for the size. */
+/* One comparison tells both that the heap is a late one and that its table has a place for the size. */
 void *cairn_alloc(cairn_heap *heap, size_t size)
 {
     if (size < heap->single_end) {
-        void *block = owner_alloc_ready(&heap->base, size);
-        return LIKELY(block != NULL) ? block : owner_alloc_slow(&heap->base, size);
+        void *block = owner_alloc_ready(&heap->base, size, true);
+        return LIKELY(block != NULL) ? block : owner_alloc_slow_late(&heap->base, size);
     }
-    void *block = LIKELY(size <= DIRECT_MAX) ? owner_alloc_ready(thread_owner_by_number(heap), size) : NULL;
+    void *block = LIKELY(size <= DIRECT_MAX) ? owner_alloc_ready(thread_owner_by_number(heap), size, false) : NULL;
     return LIKELY(block != NULL) ? block : alloc_elsewhere(heap, size);
 }
 
@@ -67,7 +71,7 @@ void *cairn_calloc(cairn_heap *heap, size_t count, size_t size)
 
 /* The next block for requests of `size` bytes rounded up to the alignment, if it is ready and happens to be aligned, as
  * all blocks of their class mostly are. Nearly hot: a few tests in place of a search. */
-static inline void *alloc_ready_aligned(struct owner *owner, size_t alignment, size_t size)
+static inline void *alloc_ready_aligned(struct owner *owner, size_t alignment, size_t size, bool late)
 {
     size_t mask = alignment - 1;
     size_t rounded = (size + mask) & ~mask;
@@ -75,7 +79,7 @@ static inline void *alloc_ready_aligned(struct owner *owner, size_t alignment, s
         return NULL;
     }
     struct pool *pool = owner->direct[(rounded + 7) >> 3];
-    return (uintptr_t)pool->free & mask ? NULL : owner_pop(pool);
+    return (uintptr_t)pool->free & mask ? NULL : owner_pop(pool, late);
 }
 
 /* The same for more than DIRECT_MAX bytes. */
@@ -87,7 +91,7 @@ static inline void *alloc_above_aligned(const struct owner *owner, size_t alignm
         return NULL;
     }
     struct pool *pool = pool_above(owner, rounded);
-    return pool && !((uintptr_t)pool->free & mask) ? owner_pop(pool) : NULL;
+    return pool && pool->free != owner->end && !((uintptr_t)pool->free & mask) ? owner_take(pool) : NULL;
 }
 
 /* The class whose blocks are all aligned and hold `size` bytes, or -1. */
@@ -151,7 +155,8 @@ static __attribute__((noinline)) void *alloc_aligned_slow(cairn_heap *heap, stru
 void *cairn_alloc_aligned(cairn_heap *heap, size_t alignment, size_t size)
 {
     struct owner *owner = owner_of_thread(heap);
-    void *block = alloc_ready_aligned(owner, alignment, size);
+    void *block = owner->end ? alloc_ready_aligned(owner, alignment, size, true)
+                             : alloc_ready_aligned(owner, alignment, size, false);
     return LIKELY(block != NULL) ? block : alloc_aligned_slow(heap, owner, alignment, size);
 }
 
@@ -258,17 +263,20 @@ static __attribute__((noinline)) void free_elsewhere(cairn_heap *heap, void *blo
     }
 }
 
-/* Has the pool the mark of the thread's owner in the heap? The common owner of a shared heap frees nothing without
- * further thought: if it is the base owner's, the heap is a single one. */
-static inline bool is_at_hand(const cairn_heap *heap, const struct pool *pool)
-{
-    return LIKELY(pool_may_free_fast(pool, mark_of_single(&heap->base))) ||
-           LIKELY(pool_may_free_fast(pool, mark_of_thread() + heap->mark));
-}
-
+/* Frees a block if its pool has the mark of the thread's owner in the heap. The common owner of a shared heap frees
+ * nothing without further thought: if the mark is the base owner's, the heap is a single one, and mostly a late one. */
 static inline void free_in(cairn_heap *heap, void *block, struct pool *pool)
 {
-    enum owner_freed freed = LIKELY(is_at_hand(heap, pool)) ? owner_push(block, pool) : OWNER_NOT_FREED;
+    if (LIKELY(pool_may_free_fast(pool, mark_of_single(&heap->base)))) {
+        enum owner_freed freed = owner_push(block, pool, true);
+        if (UNLIKELY(freed == OWNER_FREED_LAST)) {
+            owner_pool_emptied_late(&heap->base, block, pool);
+        } else if (UNLIKELY(freed == OWNER_NOT_FREED)) {
+            free_elsewhere(heap, block, pool);
+        }
+        return;
+    }
+    enum owner_freed freed = owner_free_ready(mark_of_thread() + heap->mark, block, pool);
     if (UNLIKELY(freed == OWNER_FREED_LAST)) {
         owner_pool_emptied(pool_owner(pool), block, pool);
     } else if (UNLIKELY(freed == OWNER_NOT_FREED)) {
@@ -377,17 +385,29 @@ static inline void *resize_kept(struct owner *owner, struct pool *pool, void *bl
         return block;
     }
     if (size < heap->pooled_end) {
-        return have < heap->pooled_end ? NULL : move_kept(owner, pool, block, owner_alloc_ready(owner, size), size);
+        return have < heap->pooled_end ? NULL
+                                       : move_kept(owner, pool, block, owner_alloc_ready(owner, size, false), size);
     }
     size_t wanted = with_slack(have, size);
     void *moved = move_kept(owner, pool, block, quick_take(holes, wanted), have < size ? have : size);
     return moved || wanted == size ? moved : large_resize(pool, block, wanted);
 }
 
+void *front_single_calloc(struct owner *owner, size_t count, size_t size)
+{
+    size_t bytes;
+    if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes)) || bytes > DIRECT_MAX ||
+        bytes >= owner->heap->pooled_end) {
+        return cairn_calloc(owner->heap, count, size);
+    }
+    void *block = owner_alloc(owner, bytes, false);
+    return LIKELY(block != NULL) ? memset(block, 0, bytes) : NULL;
+}
+
 void *front_single_realloc(struct owner *owner, void *block, size_t size)
 {
     if (!block) {
-        return owner_alloc(owner, size);
+        return owner_alloc(owner, size, false);
     }
     struct pool *pool = pagemap_get_near(block);
     if (LIKELY(pool != NULL) && is_live_here(mark_of_single(owner), pool, block)) {
@@ -395,10 +415,10 @@ void *front_single_realloc(struct owner *owner, void *block, size_t size)
         if (stays(have, size)) {
             return block;
         }
-        void *moved = size <= DIRECT_MAX ? owner_alloc_ready(owner, size) : NULL;
+        void *moved = size <= DIRECT_MAX ? owner_alloc_ready(owner, size, false) : NULL;
         if (LIKELY(moved != NULL)) {
             memcpy(moved, block, have < size ? have : size);
-            owner_free_single_in(owner, pool, block);
+            owner_free_single_in(owner, pool, block, false);
             return moved;
         }
     } else if (pool) {
@@ -422,7 +442,7 @@ void *front_calloc(size_t count, size_t size)
 
 void *front_alloc_aligned(size_t alignment, size_t size)
 {
-    void *block = alloc_ready_aligned(tls_owner, alignment, size);
+    void *block = alloc_ready_aligned(tls_owner, alignment, size, false);
     return LIKELY(block != NULL) ? block : alloc_aligned_slow(cairn_heap_default(), tls_owner, alignment, size);
 }
 

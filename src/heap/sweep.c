@@ -113,7 +113,7 @@ void pool_refill(struct pool *pool)
     struct layout l = layout_of(pool);
     unsigned purged = pool_purged(pool);
     char *base = pool_base(pool);
-    while (purged && !pool->free) {
+    while (purged && is_free_end(pool->free)) {
         unsigned unit = (unsigned)__builtin_ctz(purged);
         purged &= purged - 1;
         /* Should another thread fork now, the child counts these blocks as used: lost, but given to nobody twice. */
@@ -140,7 +140,7 @@ static bool count_free(const struct owner *owner, const struct pool *pool, const
     size_t left = l->carved - pool_used(pool) - pool_purged_blocks(pool);
     const char *base = pool_base(pool);
     const void *holder = base; /* of the link that is followed */
-    for (const struct block *block = pool->free; block; holder = block, block = block->next) {
+    for (const struct block *block = pool->free; !is_free_end(block); holder = block, block = block->next) {
         size_t offset = (size_t)((const char *)block - base);
         if (offset >= l->carved * l->size || offset % l->size != 0) {
             const void *within = offset < pool_capacity(pool) * l->size ? (const void *)block : holder;
@@ -188,7 +188,7 @@ static unsigned find_units(const struct owner *owner, const struct pool *pool, c
 static void unlink_blocks(struct pool *pool, const struct layout *l, unsigned units)
 {
     struct block **link = &pool->free;
-    while (*link) {
+    while (!is_free_end(*link)) {
         size_t index = pool_offset(pool, *link) / l->size;
         if (units_of(l, index) & units) {
             *link = (*link)->next;

@@ -305,11 +305,11 @@ void *thread_alloc(cairn_heap *heap, size_t size)
     }
     struct owner *owner = thread_owner(heap);
     if (owner) {
-        return owner_alloc(owner, size);
+        return owner_alloc(owner, size, false);
     }
     int saved = errno;
     os_lock_take(&heap->lock);
-    void *block = owner_alloc(&heap->base, size);
+    void *block = owner_alloc(&heap->base, size, false);
     os_lock_give(&heap->lock);
     return block ? block : large_after_pools(heap, size, 1, saved);
 }

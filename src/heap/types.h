@@ -63,7 +63,7 @@ enum {
 _Static_assert(SLOTS == 64, "slot sets are 64-bit words");
 _Static_assert(CAIRN_CLASSES_MAX <= 128, "class sets are two 64-bit words");
 
-/* A free block: the link is its only content that Cairn needs. */
+/* A free block: the link is its only content that Cairn needs. How lists of them end: owner.h. */
 struct block {
     struct block *next;
 };
@@ -184,6 +184,7 @@ struct owner {
     bool reuse_at_once;                       /* copy of the geometry's */
     bool common;                              /* the base owner of a shared heap: every use is under its lock */
     bool pools_only;                          /* its small blocks never come from holes */
+    struct block *end;                        /* of its pools' free lists: NULL, or FREE_END in a late heap (owner.h) */
     const struct owner_hooks *hooks;          /* NULL: none; only in a heap that keeps sides */
     struct cairn_runtime *runtime;            /* whose objects it holds; NULL: none */
     struct pool_list used[CAIRN_CLASSES_MAX]; /* pools with free or untouched blocks */
@@ -338,7 +339,7 @@ struct cairn_heap {
     uintptr_t mark;    /* and cpu_thread() are the mark of a thread's owner. 0: the default heap's. Some other heap has
                            the same after 65535 more: a block of one, freed to the other by the thread that owns its
                            pool, is freed, and the misuse not seen */
-    size_t single_end; /* requests of fewer bytes are for base's direct table; 0 if the heap is shared */
+    size_t single_end; /* requests of fewer bytes are for base's direct table; 0 unless the heap is a late one */
     struct owner *by_thread[THREAD_NUMBERS]; /* a thread's owner by the thread's number, or owner_none; see thread.h */
     char name[NAME_MAX_BYTES];
     bool single;

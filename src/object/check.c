@@ -45,7 +45,7 @@ static uint64_t live_slots(const struct side *side, unsigned w)
         live |= (uint64_t)(carved && object->type && object->type != &dead_type) << i;
     }
     if (pool) {
-        for (const struct block *block = pool->free; block; block = block->next) {
+        for (const struct block *block = free_first(pool); block; block = free_next(block)) {
             unsigned slot = side_slot(side, (const cairn_object *)(const void *)block);
             if (slot / 64 == w) {
                 live &= ~(UINT64_C(1) << (slot % 64));

@@ -42,7 +42,7 @@ static const char *where(const cairn_object *object, const struct pool *pool)
 
 static bool is_free_block(const struct pool *pool, const cairn_object *object)
 {
-    for (const struct block *block = pool->free; block; block = block->next) {
+    for (const struct block *block = free_first(pool); block; block = free_next(block)) {
         if ((const void *)block == (const void *)object) {
             return true;
         }

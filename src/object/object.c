@@ -47,7 +47,7 @@ static cairn_object *large_take(cairn_runtime *runtime, size_t size, bool contai
 static cairn_object *try_take(cairn_runtime *runtime, size_t size, bool container)
 {
     if (LIKELY(size < runtime->heap->pooled_end)) {
-        cairn_object *object = owner_alloc(container ? runtime->containers : runtime->atoms, size);
+        cairn_object *object = owner_alloc(container ? runtime->containers : runtime->atoms, size, true);
         if (LIKELY(object != NULL) || !runtime->heap->meta.region) {
             return object;
         }
@@ -124,7 +124,7 @@ static void free_block(struct pool *pool, cairn_object *object)
 {
     object->type = &dead_type;
     if (LIKELY(pool_is_class(pool))) {
-        owner_free_single_in(pool_owner(pool), pool, object);
+        owner_free_single_in(pool_owner(pool), pool, object, true);
         return;
     }
     struct side *side = large_side(object);
@@ -183,7 +183,7 @@ static inline __attribute__((always_inline)) cairn_object *make(cairn_runtime *r
     *size = size_of(type, items);
     cairn_object *object = NULL;
     if (LIKELY(*size <= DIRECT_MAX && !type->free_list_most)) {
-        object = owner_alloc_ready(container ? runtime->containers : runtime->atoms, *size);
+        object = owner_alloc_ready(container ? runtime->containers : runtime->atoms, *size, true);
     }
     if (UNLIKELY(!object)) {
         object = take_slow(runtime, type, items, *size, container);
@@ -569,9 +569,9 @@ void cairn_object_free_block(cairn_runtime *runtime, const cairn_type *type, cai
 void *cairn_runtime_alloc(cairn_runtime *runtime, size_t size)
 {
     CHECK_GIL(runtime, "runtime_alloc", NULL);
-    void *block = owner_alloc(&runtime->heap->base, size);
+    void *block = owner_alloc(&runtime->heap->base, size, true);
     if (UNLIKELY(!block) && make_room(runtime, 0, false)) {
-        block = owner_alloc(&runtime->heap->base, size);
+        block = owner_alloc(&runtime->heap->base, size, true);
     }
     return block ? block : (runtime_error(runtime, ENOMEM, "no memory for a part of an object"), NULL);
 }
@@ -599,7 +599,7 @@ void *cairn_runtime_realloc(cairn_runtime *runtime, void *block, size_t size)
 void cairn_runtime_free(cairn_runtime *runtime, void *block)
 {
     CHECK_GIL(runtime, "runtime_free");
-    owner_free_single(&runtime->heap->base, block);
+    owner_free_single(&runtime->heap->base, block, true);
 }
 
 /* ---- tracking ---- */
@@ -738,7 +738,7 @@ static bool visit_pool(const struct pool *pool, bool (*visitor)(cairn_object *ob
 {
     uint64_t free_set[(UINT16_MAX + 1) / 64] = {0};
     char *base = pool_base(pool);
-    for (const struct block *block = pool->free; block; block = block->next) {
+    for (const struct block *block = free_first(pool); block; block = free_next(block)) {
         size_t i = (size_t)((const char *)block - base) / pool->block_size;
         free_set[i / 64] |= UINT64_C(1) << (i % 64);
     }

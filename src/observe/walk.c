@@ -27,7 +27,7 @@ static bool visit_blocks(const struct walk *walk, const struct pool *pool)
 {
     uint64_t free_set[(UINT16_MAX + 1) / 64] = {0};
     char *base = pool_base(pool);
-    for (const struct block *block = pool->free; block; block = block->next) {
+    for (const struct block *block = free_first(pool); block; block = free_next(block)) {
         size_t i = (size_t)((const char *)block - base) / pool->block_size;
         free_set[i / 64] |= UINT64_C(1) << (i % 64);
     }

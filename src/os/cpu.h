@@ -109,6 +109,19 @@ static inline bool cpu_holds_byte(const _Atomic(uint8_t) *place, uint8_t value)
 #endif
 }
 
+/* Is the pointer in a variable that value? In one instruction, and without a register that would be taken from then to
+ * where the pointer is needed. A macro: the variable keeps its type. Hot path. */
+#ifdef CPU_X86_64
+#define CPU_POINTS_TO(variable, value)                                                                                 \
+    __extension__({                                                                                                    \
+        bool same;                                                                                                     \
+        __asm__("cmpq %2, %1" : "=@cce"(same) : "m"(variable), "r"(value));                                            \
+        same;                                                                                                          \
+    })
+#else
+#define CPU_POINTS_TO(variable, value) ((variable) == (value))
+#endif
+
 /* The value, in the register that functions return it in: gcc would copy it there at the end. Hot path. */
 static inline void *cpu_returned(void *value)
 {

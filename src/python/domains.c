@@ -150,8 +150,7 @@ static void *single_malloc(void *context, size_t size)
 
 static void *single_calloc(void *context, size_t count, size_t size)
 {
-    const struct owner *owner = context;
-    return cairn_calloc(owner->heap, count, size);
+    return front_single_calloc(context, count, size);
 }
 
 static void *single_realloc(void *context, void *block, size_t size)
@@ -217,6 +216,9 @@ static SELDOM cairn_heap *make_heap(bool single)
     wanted.huge = options->huge;
     cairn_heap *heap = cairn_heap_create(&wanted);
     if (heap != NULL) {
+        if (single) {
+            heap_look_at_frees(heap);
+        }
         if (!options->gc.snapshot) {
             geometry_pack(heap); /* a snapshot's joiner makes huge pages of larger arenas */
         }

@@ -47,8 +47,7 @@ static void *single_malloc_starting(void *context, size_t size)
 
 static void *single_calloc(void *context, size_t count, size_t size)
 {
-    const struct owner *owner = context;
-    return cairn_calloc(owner->heap, count, size);
+    return front_single_calloc(context, count, size);
 }
 
 static void *single_realloc(void *context, void *block, size_t size)

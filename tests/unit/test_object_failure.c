@@ -34,8 +34,8 @@ static bool is_granted(void)
 
 void *__real_meta_alloc(struct meta *meta, size_t size);
 void *__wrap_meta_alloc(struct meta *meta, size_t size);
-void *__real_owner_alloc_slow(struct owner *owner, size_t size);
-void *__wrap_owner_alloc_slow(struct owner *owner, size_t size);
+void *__real_owner_alloc_slow_late(struct owner *owner, size_t size);
+void *__wrap_owner_alloc_slow_late(struct owner *owner, size_t size);
 void *__real_large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed);
 void *__wrap_large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed);
 void *__real_cairn_calloc(cairn_heap *heap, size_t count, size_t size);
@@ -48,9 +48,9 @@ void *__wrap_meta_alloc(struct meta *meta, size_t size)
     return is_granted() ? __real_meta_alloc(meta, size) : NULL;
 }
 
-void *__wrap_owner_alloc_slow(struct owner *owner, size_t size)
+void *__wrap_owner_alloc_slow_late(struct owner *owner, size_t size)
 {
-    return is_granted() ? __real_owner_alloc_slow(owner, size) : NULL;
+    return is_granted() ? __real_owner_alloc_slow_late(owner, size) : NULL;
 }
 
 void *__wrap_large_alloc(cairn_heap *heap, size_t size, size_t alignment, bool *zeroed)

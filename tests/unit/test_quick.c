@@ -28,6 +28,7 @@ static cairn_heap *packed_heap(size_t limit)
     options.limit = limit;
     cairn_heap *heap = heap_as_told(&options);
     assert_non_null(heap);
+    heap_look_at_frees(heap);
     geometry_pack(heap);
     return heap;
 }
