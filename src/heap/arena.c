@@ -167,7 +167,7 @@ static size_t purge_set(struct arena *arena, uint64_t set, size_t enough)
 
 static size_t most_kept(const cairn_heap *heap)
 {
-    return heap->held_peak + heap->keep_percent * (heap->held_peak / 100 + KEEP_BYTES_PER_PERCENT);
+    return heap->held_peak + heap->keep_percent * (heap->held_peak / 100) + heap->keep_bytes;
 }
 
 static size_t kept(const cairn_heap *heap)
@@ -202,25 +202,32 @@ static size_t cool(cairn_heap *heap)
     return purged;
 }
 
-enum { KEEP_STEP = 5 }; /* percent */
-
-/* A heap whose work swings between pools and holes cools what it touches again soon. Once it has cooled as much as it
- * ever held at a time, it may keep a little more, up to twice what its option says. */
-static void learn(cairn_heap *heap, size_t cooled)
+void heap_cooled(cairn_heap *heap, size_t bytes, uint64_t now)
 {
-    heap->cooled_bytes += cooled;
-    if (heap->cooled_bytes <= heap->held_peak || heap->keep_percent >= heap->keep_most) {
+    size_t enough = heap->held_peak;
+    if (heap->cool_pace) {
+        uint64_t borne = (now - heap->cooled_at) * heap->cool_pace + (heap->held_peak - heap->cooled_peak);
+        size_t once = heap->cool_pace * COOL_ONCE_MS;
+        enough = enough > once ? enough : once;
+        heap->cooled_at = now;
+        heap->cooled_peak = heap->held_peak;
+        heap->cooled_bytes -= borne < heap->cooled_bytes ? (size_t)borne : heap->cooled_bytes;
+    }
+    heap->cooled_bytes += bytes;
+    if (heap->cooled_bytes <= enough || heap->keep_percent >= heap->keep_most) {
         return;
     }
     unsigned more = heap->keep_most - heap->keep_percent;
-    heap->keep_percent += more < KEEP_STEP ? more : KEEP_STEP;
+    heap->keep_percent += more < heap->keep_step ? more : heap->keep_step;
+    size_t bytes_too = (size_t)heap->keep_percent * KEEP_BYTES_PER_PERCENT;
+    heap->keep_bytes = heap->keep_bytes > bytes_too ? heap->keep_bytes : bytes_too;
     heap->cooled_bytes = 0;
 }
 
 void arena_cool(cairn_heap *heap)
 {
     if (UNLIKELY(kept(heap) > most_kept(heap))) {
-        learn(heap, cool(heap));
+        heap_cooled(heap, cool(heap), os_clock_ms());
     }
     if (UNLIKELY(heap->huge_cached_bytes) && kept(heap) > heap->held_peak) {
         (void)large_cool(heap, kept(heap) - heap->held_peak);

@@ -111,6 +111,7 @@ bool cairn_heaps_visit(bool (*visitor)(cairn_heap *heap, void *context), void *c
 /* ---- creation ---- */
 
 enum { FIRST_FIT_FROM = 8192 }; /* see CAIRN_FIT_DEFAULT */
+enum { KEEP_STEP = 5 };         /* percent, see heap_cooled */
 
 static void heap_init(cairn_heap *heap, const cairn_heap_options *options, const cairn_geometry *geometry)
 {
@@ -123,6 +124,8 @@ static void heap_init(cairn_heap *heap, const cairn_heap_options *options, const
     heap->delay_ms = options->purge_delay_ms;
     heap->keep_percent = options->keep_percent;
     heap->keep_most = options->keep_percent <= UINT_MAX / 2 ? 2 * options->keep_percent : UINT_MAX;
+    heap->keep_step = KEEP_STEP;
+    heap->keep_bytes = (size_t)options->keep_percent * KEEP_BYTES_PER_PERCENT;
     if (options->name) {
         size_t length = strnlen(options->name, NAME_MAX_BYTES - 1);
         memcpy(heap->name, options->name, length);

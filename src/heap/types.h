@@ -353,7 +353,9 @@ struct cairn_heap {
     unsigned purge_delay_ms; /* the option's */
     unsigned delay_ms;       /* now: grows while what ticks purge is needed again, see heap_ticked; under the lock */
     unsigned keep_percent;   /* the option's at first; grows to keep_most, see arena_cool; under the lock */
-    unsigned keep_most;
+    unsigned keep_most, keep_step;
+    size_t keep_bytes; /* beside the percent */
+    size_t cool_pace;  /* bytes a millisecond, see heap_cooled; 0: none is borne */
     cairn_fit fit;
     cairn_huge huge_pages;
     unsigned keep_free_arenas; /* of each space, and as many segments */
@@ -391,7 +393,10 @@ struct cairn_heap {
         uint64_t end;       /* on os_clock_ms(); 0: no tick yet */
         size_t bytes, kept; /* purged by ticks since its start; kept at its start */
     } window;
-    size_t cooled_bytes; /* by arena_cool, since the heap was made or keep_percent grew */
+    size_t
+        cooled_bytes; /* that count: by arena_cool, since the heap was made or keep_percent grew, less what is borne */
+    uint64_t cooled_at; /* the last of them, on os_clock_ms() */
+    size_t cooled_peak; /* what held_peak was then */
     size_t arenas_created, arenas_released;
     struct hole_space holes; /* large blocks */
     uint64_t holes_due;      /* what holes_due() said last */

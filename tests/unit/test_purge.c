@@ -214,6 +214,58 @@ static void a_heap_that_cools_the_same_pages_again_and_again_keeps_up_to_twice_a
     cairn_heap_destroy(heap);
 }
 
+/* The heap is told, at moments of the test's own clock, that it has purged so much for the bound. */
+static void what_is_cooled_at_the_heaps_pace_does_not_raise_its_bound(void **state)
+{
+    (void)state;
+    enum { LIVE = 512, SECOND = 1000 };
+    cairn_heap *heap = heap_that_keeps(5);
+    void **blocks = fill_pools(heap, LIVE);
+    size_t peak = heap->held_peak;
+    size_t pace = peak / 4 / SECOND;
+    uint64_t now = SECOND;
+    heap->keep_percent = 0;
+    heap->keep_most = 15;
+    heap->keep_step = 10;
+    heap->cool_pace = pace;
+    heap_cooled(heap, peak, now); /* once what it ever held is not yet enough */
+    for (int second = 0; second < 8; second++) {
+        heap_cooled(heap, pace * SECOND, now += SECOND);
+        assert_int_equal(heap->cooled_bytes, peak);
+        assert_int_equal(heap->keep_percent, 0);
+    }
+    heap_cooled(heap, pace * SECOND + 1, now += SECOND); /* a byte more than its pace */
+    assert_int_equal(heap->keep_percent, 10);
+    assert_int_equal(heap->keep_bytes, 10 * KIB(16));
+    assert_int_equal(heap->cooled_bytes, 0);
+    heap_cooled(heap, peak + 1, now);
+    assert_int_equal(heap->keep_percent, 15); /* no more than its most */
+    heap_cooled(heap, peak, now);
+    heap_cooled(heap, 1, now += 5 * SECOND); /* a calm while pays for all before it, and for nothing after it */
+    assert_int_equal(heap->cooled_bytes, 1);
+
+    heap->keep_percent = 0;
+    heap->cooled_bytes = peak;
+    void **more = fill_pools(heap, LIVE / 2); /* what it grows by is touched for the first time */
+    heap_cooled(heap, 0, now);
+    assert_int_equal(heap->cooled_bytes, 2 * peak - heap->held_peak);
+    heap_cooled(heap, heap->held_peak - heap->cooled_bytes, now);
+    assert_int_equal(heap->keep_percent, 0);
+    heap_cooled(heap, 1, now);
+    assert_int_equal(heap->keep_percent, 10);
+
+    heap->keep_percent = 0;
+    heap->cool_pace = 4 * heap->held_peak / SECOND; /* half a second of that is twice the peak: borne once */
+    heap_cooled(heap, heap->cool_pace * SECOND / 2, now);
+    assert_int_equal(heap->keep_percent, 0);
+    heap_cooled(heap, 1, now);
+    assert_int_equal(heap->keep_percent, 10);
+    heap_is_sound(heap);
+    free(blocks);
+    free(more);
+    cairn_heap_destroy(heap);
+}
+
 /* What is kept of pools may raise the peak by the bound's percents, a mapping that nobody may ever need again may not. */
 static void a_cached_mapping_never_raises_the_peak(void **state)
 {
@@ -291,6 +343,7 @@ int main(void)
         cmocka_unit_test(pages_are_kept_for_the_delay_and_purged_by_the_next_pool_that_moves),
         cmocka_unit_test(a_pool_taken_again_before_the_delay_keeps_its_pages),
         cmocka_unit_test(a_heap_that_cools_the_same_pages_again_and_again_keeps_up_to_twice_as_much),
+        cmocka_unit_test(what_is_cooled_at_the_heaps_pace_does_not_raise_its_bound),
         cmocka_unit_test(a_cached_mapping_never_raises_the_peak),
         cmocka_unit_test(the_delay_grows_while_what_is_purged_is_needed_again_and_falls_back),
         cmocka_unit_test(a_refused_purge_keeps_the_pool_free_and_is_tried_again),
