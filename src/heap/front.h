@@ -29,9 +29,9 @@ void heap_idle_tick(void);
 /* While a heap is quiet, heap_idle_tick leaves it alone: for walks and checks, which take no lock. */
 void heap_set_quiet(cairn_heap *heap, bool quiet);
 
-/* The slow twins of the two below, by the thread's owner. Their arguments are where the hot paths have them. */
+/* The slow twins of the two below, by the thread's owner (and owner_free_slow_of_thread()). Their arguments are where the
+ * hot paths have them. */
 void *front_alloc_slow(size_t size);
-void front_free_slow(void *block, struct pool *pool);
 void front_free_far(void *block);
 void front_pool_emptied(void *block, struct pool *pool);
 
@@ -59,7 +59,7 @@ static inline void front_free(void *block)
     if (UNLIKELY(freed == OWNER_FREED_LAST)) {
         front_pool_emptied(block, pool);
     } else if (UNLIKELY(freed == OWNER_NOT_FREED)) {
-        front_free_slow(block, pool);
+        owner_free_slow_of_thread(block, pool);
     }
 }
 

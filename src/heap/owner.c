@@ -941,13 +941,13 @@ static __attribute__((noinline)) void free_slowly(struct owner *owner, void *add
 static inline bool is_carved(const struct pool *pool, const void *address)
 {
     uint32_t offset = pool_offset(pool, address);
-    return offset < pool_carved(pool) * pool->block_size && offset % pool->block_size == 0;
+    return offset % pool->block_size == 0 && offset / pool->block_size < pool_carved(pool);
 }
 
-/* A block for which the recent chain of the outbox is. */
-static inline bool free_to_recent(struct owner *owner, const struct pool *pool, void *address)
+/* A block of another thread's pool that may go into the outbox without a closer look. */
+static inline bool is_sound(const struct pool *pool, const void *address)
 {
-    return !pool_purged(pool) && is_carved(pool, address) && remote_free_ready(owner, pool, address);
+    return !pool_purged(pool) && is_carved(pool, address);
 }
 
 /* A block of one's own full pool. */
@@ -990,21 +990,34 @@ static inline bool free_to_quick(struct owner *owner, struct pool *pool, void *a
     return true;
 }
 
-/* A block of another thread's pool goes into the outbox, if there is a chain for that thread already. */
-static bool free_to_outbox(struct owner *owner, const struct pool *pool, void *address)
+/* A block of another thread's pool that the recent chain of the outbox is for. */
+static inline bool free_to_recent(struct owner *owner, const struct owner *to, const struct pool *pool, void *address)
 {
-    return remote_find(owner, pool_owner(pool)) && free_to_recent(owner, pool, address);
+    return LIKELY(to == owner->recent->to) && LIKELY(is_sound(pool, address)) &&
+           LIKELY(remote_free_ready(owner, pool, address));
+}
+
+/* One that another chain is for, or that is the first on its way to that thread. */
+static inline bool free_to_outbox(struct owner *owner, const struct pool *pool, void *address)
+{
+    struct outbox *box = remote_find(owner, pool, address);
+    if (!box || !is_sound(pool, address)) {
+        return false;
+    }
+    remote_join(owner, box, pool, address);
+    return true;
 }
 
 bool owner_free_quick(struct owner *owner, void *address, struct pool *pool)
 {
-    if (pool_owner(pool) != owner) {
-        return free_to_outbox(owner, pool, address);
+    const struct owner *to = pool_owner(pool);
+    if (to == owner) {
+        return free_to_full(owner, pool, address) || free_to_quick(owner, pool, address);
     }
-    return free_to_full(owner, pool, address) || free_to_quick(owner, pool, address);
+    return free_to_recent(owner, to, pool, address) || free_to_outbox(owner, pool, address);
 }
 
-static __attribute__((noinline)) void free_elsewhere(struct owner *owner, struct pool *pool, void *address)
+static __attribute__((noinline)) void free_elsewhere(void *address, struct pool *pool, struct owner *owner)
 {
     if (!free_to_outbox(owner, pool, address)) {
         free_slowly(owner, address);
@@ -1012,25 +1025,33 @@ static __attribute__((noinline)) void free_elsewhere(struct owner *owner, struct
 }
 
 /* A block of one's own that is in no full pool. A function of its own: the nearly hot one needs no stack frame. */
-static __attribute__((noinline)) void free_own(struct owner *owner, struct pool *pool, void *address)
+static __attribute__((noinline)) void free_own(void *address, struct pool *pool, struct owner *owner)
 {
     if (!free_to_quick(owner, pool, address)) {
         free_slowly(owner, address);
     }
 }
 
-void owner_free_slow(struct owner *owner, struct pool *pool, void *address)
+static inline __attribute__((always_inline)) void free_slow(struct owner *owner, struct pool *pool, void *address)
 {
     const struct owner *to = pool_owner(pool);
     if (to == owner) {
         if (UNLIKELY(!free_to_full(owner, pool, address))) {
-            free_own(owner, pool, address);
+            free_own(address, pool, owner);
         }
-    } else if (UNLIKELY(to != owner->recent->to)) {
-        free_elsewhere(owner, pool, address);
-    } else if (UNLIKELY(!free_to_recent(owner, pool, address))) {
-        free_slowly(owner, address);
+    } else if (UNLIKELY(!free_to_recent(owner, to, pool, address))) {
+        free_elsewhere(address, pool, owner);
     }
+}
+
+void owner_free_slow(struct owner *owner, struct pool *pool, void *address)
+{
+    free_slow(owner, pool, address);
+}
+
+void owner_free_slow_of_thread(void *address, struct pool *pool)
+{
+    free_slow(tls_owner, pool, address);
 }
 
 void owner_free_far(struct owner *owner, void *address)

@@ -59,6 +59,9 @@ void *owner_alloc_slow(struct owner *owner, size_t size);
 void *owner_alloc_slow_late(struct owner *owner, size_t size);
 void owner_free_slow(struct owner *owner, struct pool *pool, void *block);
 
+/* The same by the thread's owner of the default heap; its arguments are where the hot path of malloc's front has them. */
+void owner_free_slow_of_thread(void *block, struct pool *pool);
+
 /* Frees a block whose page is not near (pagemap.h), or what is no block. */
 void owner_free_far(struct owner *owner, void *address);
 

@@ -5,10 +5,11 @@
 
 #include "heap/remote.h"
 
+#include <errno.h>
+
 #include "heap/envelope.h"
 #include "heap/foreign.h"
 #include "heap/misuse.h"
-#include "heap/owner.h"
 
 enum {
     COMMON_BYTES = 8192,          /* as an outbox counts: so much waits to be freed into pools of the common owner's */
@@ -17,14 +18,28 @@ enum {
 
 struct outbox outbox_none = {.to = (struct owner *)1};
 
-OF_REQUESTS bool remote_find(struct owner *owner, const struct owner *to)
+/* No chain is the recent one any more: what it counts ahead is taken back. */
+static void close_recent(struct owner *owner)
 {
-    struct outbox *box = remote_box(owner, to);
-    if (!to || box->to != to || owner->exact) {
-        return false;
+    struct outbox *box = owner->recent;
+    if (box != &outbox_none) {
+        size_t ahead = (size_t)(box->limit - box->at) * OUTBOX_WEIGHT;
+        box->bytes -= (uint32_t)ahead;
+        owner->outbox_bytes -= ahead;
+        owner->recent = &outbox_none;
     }
+}
+
+/* Makes a chain the recent one: as many small blocks as fit into its newest message and the outbox are counted ahead. */
+static void open_recent(struct owner *owner, struct outbox *box)
+{
+    size_t blocks = (size_t)(box->end - box->at);
+    size_t fit = (OUTBOX_BYTES - owner->outbox_bytes) / OUTBOX_WEIGHT;
+    blocks = blocks < fit ? blocks : fit;
+    box->limit = box->at + blocks;
+    box->bytes += (uint32_t)(blocks * OUTBOX_WEIGHT);
+    owner->outbox_bytes += blocks * OUTBOX_WEIGHT;
     owner->recent = box;
-    return true;
 }
 
 /* Where a message links to the next. */
@@ -123,7 +138,7 @@ static void send_chain(struct owner *owner, struct outbox *box)
 {
     struct outbox chain = *box;
     remote_seal(box);
-    owner->recent = &outbox_none;
+    owner->outbox_bytes -= chain.bytes;
     box->many = chain.bytes >= MANY_BYTES;
     box->to = NULL;
     box->first = NULL;
@@ -137,25 +152,24 @@ static void send_chain(struct owner *owner, struct outbox *box)
     }
 }
 
-void remote_flush(struct owner *owner)
+/* Sends what the outbox holds; there is no recent chain. */
+static void send_chains(struct owner *owner)
 {
-    remote_send_common(owner);
-    if (!owner->outbox_bytes) {
-        return;
-    }
-    for (int i = 0; i < OUTBOX_SLOTS; i++) {
+    for (int i = 0; i < OUTBOX_SLOTS && owner->outbox_bytes; i++) {
         if (owner->outbox[i].to) {
             send_chain(owner, &owner->outbox[i]);
         }
     }
-    owner->outbox_bytes = 0;
     owner_drain(owner); /* a thread that only frees would not look into its inbox otherwise */
 }
 
-/* Blocks of another heap, of a thread without an owner, and large ones do not wait in an outbox. */
-static bool may_wait(const struct owner *owner, const struct owner *to, const struct pool *pool)
+void remote_flush(struct owner *owner)
 {
-    return owner && to->heap == owner->heap && pool->block_size < OUTBOX_BLOCK;
+    remote_send_common(owner);
+    close_recent(owner);
+    if (owner->outbox_bytes) {
+        send_chains(owner);
+    }
 }
 
 /* Gathers a block of the common owner's, unless it was the last one gathered; sends a few at a time. */
@@ -201,13 +215,51 @@ static void begin_envelope(struct owner *owner, struct outbox *box)
 static void make_box(struct owner *owner, struct outbox *box, struct owner *to)
 {
     if (box->to) {
-        owner->outbox_bytes -= box->bytes;
         send_chain(owner, box);
     }
     *box = (struct outbox){.to = to, .many = box->many};
     if (box->many) {
         begin_envelope(owner, box);
     }
+}
+
+/* Adds a block to the outbox, which has no recent chain, at the place for blocks of `to`; sends all if that is enough. */
+static void add(struct owner *owner, struct outbox *box, struct owner *to, const struct pool *pool, struct block *block)
+{
+    if (box->to != to) {
+        make_box(owner, box, to);
+    }
+    remote_push(box, block, pool, remote_weight(pool));
+    owner->outbox_bytes += remote_weight(pool);
+    if (UNLIKELY(owner->outbox_bytes > OUTBOX_BYTES)) {
+        remote_send_common(owner);
+        send_chain(owner, box); /* mostly there is no other */
+        send_chains(owner);
+    } else if (!owner->heap->single) {
+        open_recent(owner, box);
+    }
+}
+
+/* The rest of remote_join(), which needs a stack frame. */
+static __attribute__((noinline)) void join_slowly(struct owner *owner, struct outbox *box, const struct pool *pool,
+                                                  struct block *block)
+{
+    int saved = errno;
+    add(owner, box, pool_owner(pool), pool, block);
+    errno = saved;
+}
+
+OF_REQUESTS void remote_join(struct owner *owner, struct outbox *box, const struct pool *pool, struct block *block)
+{
+    uint32_t weight = remote_weight(pool);
+    close_recent(owner);
+    if (UNLIKELY(!box->to) || UNLIKELY(owner->outbox_bytes + weight > OUTBOX_BYTES)) {
+        join_slowly(owner, box, pool, block);
+        return;
+    }
+    remote_push(box, block, pool, weight);
+    owner->outbox_bytes += weight;
+    open_recent(owner, box);
 }
 
 void remote_free(struct owner *owner, struct pool *pool, struct block *block)
@@ -222,7 +274,7 @@ void remote_free(struct owner *owner, struct pool *pool, struct block *block)
         counter_add(&owner->remote_frees, 1);
         return;
     }
-    if (!may_wait(owner, to, pool) || (to->common && owner->exact)) {
+    if (!remote_may_wait(owner, to, pool) || (to->common && owner->exact)) {
         send(pool, block, NULL);
         return;
     }
@@ -231,17 +283,12 @@ void remote_free(struct owner *owner, struct pool *pool, struct block *block)
         return;
     }
     struct outbox *box = remote_box(owner, to);
-    if (box->to != to) {
-        make_box(owner, box, to);
-    } else if (box->newest == block) {
+    if (box->to == to && box->newest == block) {
         misuse_report(CAIRN_MISUSE_DOUBLE_FREE, "free", block, owner->heap);
         return;
     }
-    remote_push(box, block, pool, remote_weight(pool));
-    owner->outbox_bytes += remote_weight(pool);
-    if (owner->outbox_bytes > OUTBOX_BYTES) {
-        remote_flush(owner);
-    }
+    close_recent(owner);
+    add(owner, box, to, pool, block);
 }
 
 OF_REQUESTS void remote_open(struct owner *owner)

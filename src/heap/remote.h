@@ -32,6 +32,7 @@
 #define CAIRN_HEAP_REMOTE_H
 
 #include "heap/debug.h"
+#include "heap/owner.h"
 #include "heap/types.h"
 
 #define INBOX_CLOSED ((struct block *)1)
@@ -50,7 +51,7 @@ static inline struct outbox *remote_box(struct owner *owner, const struct owner 
 }
 
 /* What a block counts in an outbox. */
-static inline size_t remote_weight(const struct pool *pool)
+static inline uint32_t remote_weight(const struct pool *pool)
 {
     return pool->block_size > OUTBOX_WEIGHT ? pool->block_size : OUTBOX_WEIGHT;
 }
@@ -83,20 +84,26 @@ static inline struct envelope *message_envelope(struct block *message)
     return (struct envelope *)((uintptr_t)message - MESSAGE_ENVELOPE);
 }
 
-/* Adds a block of that weight to a chain. The orders of stores are for remote_seal(). */
-static inline void remote_push(struct outbox *box, struct block *block, const struct pool *pool, size_t weight)
+/* Adds a block to the newest message of a chain, which has room. The orders of stores here are for remote_seal(). */
+static inline void remote_list(struct outbox *box, struct block **at, struct block *block)
 {
-    struct block **at = box->at;
-    box->bytes += weight;
     box->newest = block;
-    if (LIKELY(at != box->end)) {
-        *at = block;
-        atomic_signal_fence(memory_order_release);
-        box->at = at + 1;
+    *at = block;
+    atomic_signal_fence(memory_order_release);
+    box->at = at + 1;
+}
+
+/* Adds a block of that weight to a chain. */
+static inline void remote_push(struct outbox *box, struct block *block, const struct pool *pool, uint32_t weight)
+{
+    box->bytes += weight;
+    if (LIKELY(box->at != box->end)) {
+        remote_list(box, box->at, block);
         return;
     }
     ASSERT(!message_is_envelope(box->first)); /* it is never full */
-    at = letter_begin(block, pool, box->first);
+    struct block **at = letter_begin(block, pool, box->first);
+    box->newest = block;
     box->last = box->first ? box->last : block;
     atomic_signal_fence(memory_order_release);
     box->first = block;
@@ -113,23 +120,46 @@ void remote_seal(const struct outbox *box);
 /* A chain to nobody: `to` is no owner. Never written. */
 extern struct outbox outbox_none;
 
-/* Makes the chain to `to` the recent one, if there is one and the owner counts nothing of what it frees. */
-bool remote_find(struct owner *owner, const struct owner *to);
-
-/* The quick part of remote_free() for a block that the recent chain is for. False if there is no room, or more is to be
- * looked at. */
-static inline bool remote_free_ready(struct owner *owner, const struct pool *pool, struct block *block)
+/* The quickest part of remote_free(), for a small block that the recent chain is for. False if its `limit` is reached, or
+ * more is to be looked at. Both the chain and the outbox count what fits before the limit already, and take back what has
+ * not come when another chain becomes the recent one, or none. */
+static inline bool remote_free_ready(const struct owner *owner, const struct pool *pool, struct block *block)
 {
     struct outbox *box = owner->recent;
-    size_t weight = remote_weight(pool);
-    size_t bytes = owner->outbox_bytes + weight;
-    if (box->newest == block || bytes > OUTBOX_BYTES) {
+    struct block **at = box->at;
+    if (at == box->limit || box->newest == block || pool->block_size > OUTBOX_WEIGHT) {
         return false;
     }
-    owner->outbox_bytes = bytes;
-    remote_push(box, block, pool, weight);
+    remote_list(box, at, block);
     return true;
 }
+
+/* May blocks of the pool, which `to` owns, wait in the outbox? Not those of another heap, nor large ones; a thread without
+ * an owner has none. */
+static inline bool remote_may_wait(const struct owner *owner, const struct owner *to, const struct pool *pool)
+{
+    return owner && to->heap == owner->heap && pool->block_size < OUTBOX_BLOCK;
+}
+
+/* The place in the outbox for a block of another owner's pool, if it may join a chain there, or begin one, without further
+ * thought; else NULL. The pool is of a class then: all else in a shared heap is the common owner's. */
+static inline struct outbox *remote_find(struct owner *owner, const struct pool *pool, const struct block *block)
+{
+    const struct owner *to = pool_owner(pool);
+    struct outbox *box = remote_box(owner, to);
+    if (!to || owner->exact || owner->heap->single) {
+        return NULL;
+    }
+    if (LIKELY(box->to == to)) {
+        return box->newest != block ? box : NULL;
+    }
+    bool begins = !box->to && !to->common && owner != &owner_none && remote_may_wait(owner, to, pool);
+    return begins ? box : NULL;
+}
+
+/* The quick part of remote_free() for a block for which a place was found: its chain becomes the recent one. errno is
+ * preserved. */
+void remote_join(struct owner *owner, struct outbox *box, const struct pool *pool, struct block *block);
 
 /* Sends all that the outbox holds. */
 void remote_flush(struct owner *owner);

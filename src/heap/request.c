@@ -331,11 +331,6 @@ void *front_alloc_slow(size_t size)
     return owner_alloc_slow(tls_owner, size);
 }
 
-void front_free_slow(void *block, struct pool *pool)
-{
-    owner_free_slow(tls_owner, pool, block);
-}
-
 void front_free_far(void *block)
 {
     owner_free_far(tls_owner, block);

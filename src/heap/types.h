@@ -147,9 +147,10 @@ struct outbox {
     struct block *last;            /* the oldest one */
     struct block **at;             /* where the newest message takes the next address */
     struct block **end;            /* where it ends */
+    struct block **limit;          /* of the recent chain: blocks that join it up to there are counted already */
     struct block *newest;          /* of all blocks */
-    size_t bytes;
-    bool many; /* were in the chain that was sent last: the next one is an envelope */
+    uint32_t bytes;                /* what all count, together */
+    bool many;                     /* were in the chain that was sent last: the next one is an envelope */
 };
 
 /* Where an owner's sweep over its pools stands; see sweep.h. */

@@ -16,13 +16,17 @@ enum {
     SIZE = 240,
     OUTBOX = ENVELOPE_BLOCKS, /* freed for one thread, they are sent; the next ones travel in an envelope */
     IN_ENVELOPE = 100,
-    MADE = 3 * OUTBOX
+    MADE = 3 * OUTBOX,
+    LARGE = 2048,
+    LARGE_COUNT = 8
 };
 
 /* Who makes blocks, and who frees some. Each waits for `may_end` when it has done so. */
 struct pair {
     cairn_heap *heap;
     void *blocks[MADE];
+    void *large[LARGE_COUNT];
+    size_t large_count; /* of them, made after the others */
     size_t freed;
     pthread_t maker, freer;
     sem_t made, gone, maker_may_end, freer_may_end;
@@ -48,6 +52,10 @@ static void *make_and_wait(void *argument)
 {
     struct pair *pair = argument;
     make_blocks(pair);
+    for (size_t i = 0; i < pair->large_count; i++) {
+        pair->large[i] = cairn_alloc(pair->heap, LARGE);
+        require(pair->large[i] != NULL);
+    }
     sem_post(&pair->made);
     sem_wait(&pair->maker_may_end);
     return NULL;
@@ -218,6 +226,88 @@ static void no_block_is_lost_if_there_is_no_memory_for_envelopes(void **state)
     cairn_heap_destroy(many.heap);
 }
 
+/* ---- what an outbox holds ---- */
+
+/* What lies in the inboxes of a heap's threads, as an outbox counts. */
+static size_t on_their_way(const cairn_heap *heap)
+{
+    size_t bytes = 0;
+    for (const struct owner *owner = heap->owners; owner; owner = owner->next) {
+        bytes += atomic_load(&owner->inbox_bytes);
+    }
+    return bytes;
+}
+
+/* Frees the same number of blocks of each, by turns of so many. */
+static void free_by_turns(struct pair *pairs, size_t from, size_t count, size_t turn)
+{
+    for (size_t i = from; i < from + count; i += turn) {
+        free_blocks(&pairs[0], i, i + turn);
+        free_blocks(&pairs[1], i, i + turn);
+    }
+}
+
+/* Each time a block for another thread is freed, another chain of the outbox grows, or after some blocks of the same: the
+ * outbox is sent with the block that is too many for it, and not before. */
+static void all_chains_together_are_as_long_as_an_outbox_allows(void **state)
+{
+    (void)state;
+    only_with_pools();
+    enum { ROUNDS = 4, HALF = OUTBOX / 2, TOGETHER = 2 * HALF };
+    const size_t turns[] = {1, 2, HALF / 4, HALF};
+    static struct pair pairs[2];
+    cairn_heap *heap = heap_of_preset("default", false);
+    for (size_t k = 0; k < 2; k++) {
+        pair_init(&pairs[k]);
+        cairn_heap_destroy(pairs[k].heap);
+        pairs[k].heap = heap; /* the same for both */
+        start_maker(&pairs[k]);
+    }
+    size_t from = 0;
+    for (size_t round = 0; round < ROUNDS; round++) {
+        size_t before = on_their_way(heap);
+        free_by_turns(pairs, from, HALF, turns[round]);
+        assert_int_equal(on_their_way(heap), before);
+        from += HALF;
+        free_blocks(&pairs[round % 2], from, from + 1);
+        assert_int_equal(on_their_way(heap), before + (TOGETHER + 1) * (size_t)OUTBOX_WEIGHT);
+        free_blocks(&pairs[!(round % 2)], from, from + 1);
+        cairn_trim(heap); /* sends it */
+        from++;
+    }
+    for (size_t k = 0; k < 2; k++) {
+        free_blocks(&pairs[k], from, MADE);
+        end_maker(&pairs[k]);
+    }
+    assert_int_equal(live_now(&pairs[0]), 0);
+    assert_int_equal(stats_of(heap)->frees, stats_of(heap)->requests);
+    cairn_heap_destroy(heap);
+}
+
+/* A block that counts more than a small one may join a chain that counts some ahead. */
+static void large_blocks_between_small_ones_count_in_full(void **state)
+{
+    (void)state;
+    only_with_pools();
+    enum { SMALL_COUNT = (OUTBOX_BYTES - LARGE_COUNT * LARGE) / OUTBOX_WEIGHT };
+    static struct pair pair;
+    pair_init(&pair);
+    pair.large_count = LARGE_COUNT;
+    start_maker(&pair);
+    free_blocks(&pair, 0, 1);
+    for (size_t i = 0; i < LARGE_COUNT; i++) {
+        cairn_free(pair.heap, pair.large[i]);
+    }
+    free_blocks(&pair, 1, SMALL_COUNT);
+    assert_int_equal(on_their_way(pair.heap), 0);
+    free_blocks(&pair, SMALL_COUNT, SMALL_COUNT + 1);
+    assert_int_equal(on_their_way(pair.heap), OUTBOX_BYTES + OUTBOX_WEIGHT);
+    free_blocks(&pair, SMALL_COUNT + 1, MADE);
+    end_maker(&pair);
+    assert_int_equal(live_now(&pair), 0);
+    cairn_heap_destroy(pair.heap);
+}
+
 /* ThreadSanitizer's run-time does not follow a child of a process with threads. */
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -276,6 +366,8 @@ int main(void)
         cmocka_unit_test(an_envelope_for_an_ended_thread_is_emptied_by_who_sends_it),
         cmocka_unit_test(an_envelope_that_nobody_opened_is_opened_at_the_end),
         cmocka_unit_test(envelopes_are_used_again),
+        cmocka_unit_test(all_chains_together_are_as_long_as_an_outbox_allows),
+        cmocka_unit_test(large_blocks_between_small_ones_count_in_full),
         cmocka_unit_test(no_block_is_lost_if_there_is_no_memory_for_envelopes),
     };
     return cmocka_run_group_tests_name("envelopes", tests, NULL, NULL);
