@@ -154,6 +154,7 @@ void geometry_pack(cairn_heap *heap)
         heap->spaces[SPACE_SMALL].slot_size <= TINY_SLOT) {
         return;
     }
+    heap->packed = true;
     for (unsigned i = 0; i < heap->class_count; i++) {
         struct size_class *c = &heap->classes[i];
         if (c->block_size <= TINY_MAX) {

@@ -14,7 +14,8 @@
  * used list is what the direct table shows. If another pool has a free block then, the used-up one queues at the tail:
  * mostly it has free blocks when its turn comes again, and frees into it stay on the hot path meanwhile. One that is
  * found used up a second time is full; it queues at the tail when it gets a free block. With reuse_at_once a used-up pool
- * is full at once, and becomes the head when it gets a free block. Without return_at_once the head stays when its last
+ * is full at once, and becomes the head when it gets a free block; in a packed heap the second, if the head has a free one
+ * itself. Without return_at_once the head stays when its last
  * block is freed (the idle set), until pools run short; with reuse_at_once only if there is no other.
  *
  * Locks: see types.h; the heap's lock is taken here only around arenas and the common owner (never by the common
@@ -90,6 +91,15 @@ static void list_push_back(struct pool_list *list, struct pool *pool)
     list->tail = pool;
 }
 
+static void list_push_second(struct pool_list *list, struct pool *pool)
+{
+    struct pool *head = list->head;
+    pool->prev = head;
+    pool->next = head->next;
+    *(head->next ? &head->next->prev : &list->tail) = pool;
+    head->next = pool;
+}
+
 static void list_remove(struct pool_list *list, struct pool *pool)
 {
     *(pool->prev ? &pool->prev->next : &list->head) = pool->next;
@@ -120,6 +130,16 @@ static void set_fast(struct owner *owner, struct pool *pool, bool fast)
     atomic_store_explicit(&pool->fast, fast ? owner->mark : 0, memory_order_relaxed);
 }
 
+/* What follows when a pool came on its used list. */
+static void used_added(struct owner *owner, struct pool *pool)
+{
+    pool->state = STATE_USED;
+    set_fast(owner, pool, true);
+    if (owner->used[pool->class_index].head == pool) {
+        publish(owner, pool);
+    }
+}
+
 static void used_add(struct owner *owner, struct pool *pool, bool front)
 {
     struct pool_list *list = &owner->used[pool->class_index];
@@ -128,10 +148,19 @@ static void used_add(struct owner *owner, struct pool *pool, bool front)
     } else {
         list_push_back(list, pool);
     }
-    pool->state = STATE_USED;
-    set_fast(owner, pool, true);
-    if (list->head == pool) {
-        publish(owner, pool);
+    used_added(owner, pool);
+}
+
+/* Puts a full pool that got a free block on its used list again. Nearly hot. */
+static inline void requeue(struct owner *owner, struct pool *pool)
+{
+    struct pool_list *list = &owner->used[pool->class_index];
+    if (!owner->reuse_at_once) {
+        list_push_back(list, pool);
+    } else if (list->head && list->head->free != owner->end && owner->heap->packed) {
+        list_push_second(list, pool);
+    } else {
+        list_push_front(list, pool);
     }
 }
 
@@ -789,7 +818,8 @@ void owner_free_own(struct owner *owner, struct pool *pool, void *address)
         exact_freed(owner->heap, pool->block_size);
     }
     if (pool->state == STATE_FULL) {
-        used_add(owner, pool, owner->reuse_at_once);
+        requeue(owner, pool);
+        used_added(owner, pool);
         sweep_arm(owner, true);
     }
     if (emptied) {
@@ -908,16 +938,9 @@ void owner_free_live(struct owner *owner, struct pool *pool, void *address)
 /* A full pool of an owner that is not exact has a free block again: back on its used list. Nearly hot: kept short. */
 static inline void refill(struct owner *owner, struct pool *pool)
 {
-    struct pool_list *list = &owner->used[pool->class_index];
-    struct pool *head = list->head;
-    if (head && !owner->reuse_at_once) {
-        list_push_back(list, pool);
-    } else {
-        pool->prev = NULL;
-        pool->next = head;
-        *(head ? &head->prev : &list->tail) = pool;
-        list->head = pool;
-        show(owner, list, pool);
+    requeue(owner, pool);
+    if (!pool->prev) {
+        show(owner, &owner->used[pool->class_index], pool);
     }
     pool->state = STATE_USED;
     atomic_store_explicit(&pool->fast, owner->mark, memory_order_relaxed);

@@ -365,6 +365,8 @@ struct cairn_heap {
 
     bool keeps_sides; /* owners may have hooks, see pool_side */
 
+    bool packed; /* see geometry_pack */
+
     bool few_from_holes;                     /* see geometry_few_from_holes */
     _Atomic(uint8_t) few[CAIRN_CLASSES_MAX]; /* requests of each class that holes still serve */
 

@@ -280,11 +280,12 @@ static size_t pool_size_of_class(cairn_heap *heap, size_t size)
     return 0;
 }
 
-static cairn_heap *packed_heap(bool single)
+static cairn_heap *packed_heap(bool single, bool reuse_at_once)
 {
     cairn_geometry geometry;
     cairn_heap_options options = {.struct_size = sizeof options, .geometry = &geometry, .single = single};
     assert_int_equal(cairn_geometry_preset("default", &geometry), 0);
+    geometry.reuse_at_once = reuse_at_once;
     cairn_heap *heap = heap_with_pools(&options);
     assert_non_null(heap);
     geometry_pack(heap);
@@ -294,7 +295,7 @@ static cairn_heap *packed_heap(bool single)
 static void a_packed_heap_has_small_pools_for_its_smallest_blocks(void **state)
 {
     (void)state;
-    cairn_heap *heap = packed_heap(true);
+    cairn_heap *heap = packed_heap(true, false);
     assert_int_equal(pool_size_of_class(heap, 32), LEAST_SLOT);
     assert_int_equal(pool_size_of_class(heap, 48), TINY_SLOT);
     assert_int_equal(pool_size_of_class(heap, 64), TINY_SLOT);
@@ -310,6 +311,54 @@ static void a_packed_heap_has_small_pools_for_its_smallest_blocks(void **state)
         cairn_free(heap, blocks[i]);
     }
     assert_int_equal(cairn_heap_check(heap, stderr), 0);
+    cairn_heap_destroy(heap);
+}
+
+/* Fills pools of 48 bytes until one is used up and another serves. Returns a block of the first one. */
+static void *fill_a_pool(cairn_heap *heap)
+{
+    void *first = cairn_alloc(heap, 48), *block = first;
+    assert_non_null(first);
+    const struct pool *pool = pagemap_get(first);
+    while (pagemap_get(block) == pool) {
+        block = cairn_alloc(heap, 48);
+        assert_non_null(block);
+    }
+    return first;
+}
+
+static void a_full_pool_that_gets_a_block_queues_behind_the_one_that_serves(void **state)
+{
+    (void)state;
+    cairn_heap *packed = packed_heap(true, true);
+    void *first = fill_a_pool(packed);
+    const struct pool *full = pagemap_get(first);
+    const struct pool *serves = packed->base.used[full->class_index].head;
+    assert_int_equal(full->state, STATE_FULL);
+    cairn_free(packed, first);
+    assert_int_equal(full->state, STATE_USED);
+    assert_ptr_equal(packed->base.used[full->class_index].head, serves);
+    assert_ptr_equal(serves->next, full);
+    void *next = cairn_alloc(packed, 48);
+    assert_ptr_equal(pagemap_get(next), serves);
+    while (next != first) { /* the freed block serves as soon as the other pool is used up */
+        next = cairn_alloc(packed, 48);
+        assert_true(next == first || pagemap_get(next) == serves);
+    }
+    assert_int_equal(cairn_heap_check(packed, stderr), 0);
+    cairn_heap_destroy(packed);
+}
+
+static void by_cpythons_rules_the_freed_block_is_next_in_line(void **state)
+{
+    (void)state;
+    cairn_geometry geometry;
+    cairn_heap_options options = {.struct_size = sizeof options, .geometry = &geometry, .single = true};
+    assert_int_equal(cairn_geometry_preset("cpython", &geometry), 0);
+    cairn_heap *heap = heap_with_pools(&options);
+    void *first = fill_a_pool(heap);
+    cairn_free(heap, first);
+    assert_ptr_equal(cairn_alloc(heap, 48), first);
     cairn_heap_destroy(heap);
 }
 
@@ -426,6 +475,8 @@ int main(void)
         cmocka_unit_test(the_default_heap_is_one_aligned_to_16),
         cmocka_unit_test(the_default_heaps_first_few_of_a_class_come_from_holes),
         cmocka_unit_test(a_packed_heap_has_small_pools_for_its_smallest_blocks),
+        cmocka_unit_test(a_full_pool_that_gets_a_block_queues_behind_the_one_that_serves),
+        cmocka_unit_test(by_cpythons_rules_the_freed_block_is_next_in_line),
         cmocka_unit_test(a_heap_of_cpythons_rules_is_not_packed),
         cmocka_unit_test(the_default_heap_cannot_be_destroyed),
         cmocka_unit_test(the_visit_shows_every_live_heap_the_default_first),
