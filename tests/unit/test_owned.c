@@ -113,7 +113,7 @@ static void each_of_two_owners_finds_its_own(void **state)
     assert_non_null(other);
     static void *blocks[COUNT];
     for (size_t i = 0; i < COUNT; i++) {
-        blocks[i] = owner_alloc(i % 2 ? other : &heap->base, SIZE);
+        blocks[i] = owner_alloc(i % 2 ? other : &heap->base, SIZE, true);
         assert_non_null(blocks[i]);
     }
     size_t pools = expect_each_once(&heap->base);
