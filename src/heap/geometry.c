@@ -14,7 +14,7 @@
 
 enum { FIRST_BLOCK_MAX = 240 };
 /* Of a packed heap, bytes: the largest block of a least pool; of a tiny one; the largest that any pool serves. */
-enum { LEAST_MAX = 32, TINY_MAX = 64, PACKED_MAX = 224 };
+enum { TINY_MAX = 64, PACKED_MAX = 224 };
 
 #define KIB 1024u
 #define MIB (1024u * KIB)
@@ -124,8 +124,6 @@ void geometry_apply(cairn_heap *heap)
     space_init(heap, &heap->spaces[SPACE_SPAN], SPAN_ARENA, SPAN_SLOT);
     space_init(heap, &heap->spaces[SPACE_TINY], TINY_SLOT * SLOTS, TINY_SLOT);
     heap->spaces[SPACE_TINY].first_block = heap->spaces[SPACE_SMALL].first_block;
-    space_init(heap, &heap->spaces[SPACE_LEAST], LEAST_SLOT * SLOTS, LEAST_SLOT);
-    heap->spaces[SPACE_LEAST].first_block = heap->spaces[SPACE_SMALL].first_block;
     heap->pooled_end = heap->no_pools ? 0 : (heap->meta.region ? g->small_limit : g->medium_limit) + 1;
     if (heap->no_pools) {
         return;
@@ -158,7 +156,7 @@ void geometry_pack(cairn_heap *heap)
     for (unsigned i = 0; i < heap->class_count; i++) {
         struct size_class *c = &heap->classes[i];
         if (c->block_size <= TINY_MAX) {
-            c->space = c->block_size <= LEAST_MAX ? SPACE_LEAST : SPACE_TINY;
+            c->space = SPACE_TINY;
             c->capacity = capacity_in(&heap->spaces[c->space], c->block_size);
         }
     }

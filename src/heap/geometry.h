@@ -16,9 +16,8 @@
 /* Fills the heap's class tables and spaces from heap->geometry and heap->min_alignment. */
 void geometry_apply(cairn_heap *heap);
 
-/* For a heap of many small objects, before its first request: packs what lives long into fewer pages. Blocks of up to 32
- * bytes get pools of LEAST_SLOT bytes, others of up to 64 of TINY_SLOT, and in a single heap that does not purge at once
- * blocks of more than 224 bytes are cut from holes, with quick lists (hole_quick.h) unless the heap counts every request.
+/* For a heap of many small objects, before its first request: packs what lives long into fewer pages. Blocks of up to 64
+ * bytes get pools of TINY_SLOT bytes, and in a single heap that does not purge at once blocks of more than 224 bytes are cut from holes, with quick lists (hole_quick.h) unless the heap counts every request.
  * With reuse_at_once a full pool that gets a free block queues behind the pool that serves, not before it. Nothing changes
  * without pools, in geometries of smaller pools, those that return pools at once, and in a region. */
 void geometry_pack(cairn_heap *heap);

@@ -3,8 +3,8 @@
 
 /* types.h: the map of the heap. Units, constants, structures; no code.
  *
- *   heap ── 4 spaces ── arenas ── 64 slots ── pools ── blocks          (small: the geometry's; span: 64 KiB slots;
- *    │                                                                    tiny: 8, least: 4 KiB, see geometry_pack)
+ *   heap ── 3 spaces ── arenas ── 64 slots ── pools ── blocks          (small: the geometry's; span: 64 KiB slots;
+ *    │                                                                    tiny: 4 KiB, see geometry_pack)
  *    ├── hole space ── segments ── large blocks and holes (hole.h)
  *    ├── huge blocks (mapped on their own) and a few cached mappings
  *    └── owners: what owns pools. A single heap has one, `base`. A shared heap has one per thread that allocates,
@@ -55,8 +55,7 @@ enum {
     THREAD_NUMBERS = 128,  /* that have a number, see thread.h */
     FEW = 16,              /* requests of a class that are few for any program; see geometry_few_from_holes */
     FEW_MOST = UINT8_MAX,
-    TINY_SLOT = 8192,
-    LEAST_SLOT = 4096,
+    TINY_SLOT = 4096,
     HUGE_CACHE = 8 /* mappings kept for reuse */
 };
 
@@ -223,7 +222,7 @@ struct size_class {
     uint8_t direct_hi;
 };
 
-enum { SPACE_SMALL, SPACE_SPAN, SPACE_TINY, SPACE_LEAST, SPACES };
+enum { SPACE_SMALL, SPACE_SPAN, SPACE_TINY, SPACES };
 
 /* Arenas of one shape. An arena with key k > 0 is in bucket k. The key is the number of its free slots, so that the arena
  * with the fewest free pools is found first. (space_check) */

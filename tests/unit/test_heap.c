@@ -296,8 +296,7 @@ static void a_packed_heap_has_small_pools_for_its_smallest_blocks(void **state)
 {
     (void)state;
     cairn_heap *heap = packed_heap(true, false);
-    assert_int_equal(pool_size_of_class(heap, 32), LEAST_SLOT);
-    assert_int_equal(pool_size_of_class(heap, 48), TINY_SLOT);
+    assert_int_equal(pool_size_of_class(heap, 16), TINY_SLOT);
     assert_int_equal(pool_size_of_class(heap, 64), TINY_SLOT);
     assert_int_equal(pool_size_of_class(heap, 80), KIB(16));
     void *blocks[TINY_SLOT / 64 + 1];
