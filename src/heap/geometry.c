@@ -13,7 +13,7 @@
 #include "heap/sweep.h"
 
 enum { FIRST_BLOCK_MAX = 240 };
-/* Of a packed heap, bytes: the largest block of a least pool; of a tiny one; the largest that any pool serves. */
+/* Of a packed heap, bytes: the largest block of a tiny pool; the largest that any pool serves. */
 enum { TINY_MAX = 64, PACKED_MAX = 224 };
 
 #define KIB 1024u

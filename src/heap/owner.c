@@ -1021,7 +1021,7 @@ static inline bool free_to_recent(struct owner *owner, const struct owner *to, c
 }
 
 /* One that another chain is for, or that is the first on its way to that thread. */
-static inline bool free_to_outbox(struct owner *owner, const struct pool *pool, void *address)
+static inline bool free_to_outbox(struct owner *owner, struct pool *pool, void *address)
 {
     struct outbox *box = remote_find(owner, pool, address);
     if (!box || !is_sound(pool, address)) {

@@ -33,6 +33,7 @@ static void close_recent(struct owner *owner)
 /* Makes a chain the recent one: as many small blocks as fit into its newest message and the outbox are counted ahead. */
 static void open_recent(struct owner *owner, struct outbox *box)
 {
+    close_recent(owner);
     size_t blocks = (size_t)(box->end - box->at);
     size_t fit = (OUTBOX_BYTES - owner->outbox_bytes) / OUTBOX_WEIGHT;
     blocks = blocks < fit ? blocks : fit;
@@ -136,6 +137,9 @@ void remote_send_common(struct owner *owner)
 /* The box is emptied first: should another thread fork in the middle, the child must not find the chain twice. */
 static void send_chain(struct owner *owner, struct outbox *box)
 {
+    if (UNLIKELY(owner->recent == box)) { /* a handler of misuse has freed blocks since the last chain was sent */
+        close_recent(owner);
+    }
     struct outbox chain = *box;
     remote_seal(box);
     owner->outbox_bytes -= chain.bytes;
@@ -235,26 +239,25 @@ static void add(struct owner *owner, struct outbox *box, struct owner *to, const
         remote_send_common(owner);
         send_chain(owner, box); /* mostly there is no other */
         send_chains(owner);
-    } else if (!owner->heap->single) {
+    } else if (!owner->heap->single && !owner->exact) { /* each free of an exact heap is to be told to its watcher */
         open_recent(owner, box);
     }
 }
 
 /* The rest of remote_join(), which needs a stack frame. */
-static __attribute__((noinline)) void join_slowly(struct owner *owner, struct outbox *box, const struct pool *pool,
-                                                  struct block *block)
+static __attribute__((noinline)) void join_slowly(struct owner *owner, struct pool *pool, struct block *block)
 {
     int saved = errno;
-    add(owner, box, pool_owner(pool), pool, block);
+    remote_free(owner, pool, block); /* the pool may have another owner by now, even the common one */
     errno = saved;
 }
 
-OF_REQUESTS void remote_join(struct owner *owner, struct outbox *box, const struct pool *pool, struct block *block)
+OF_REQUESTS void remote_join(struct owner *owner, struct outbox *box, struct pool *pool, struct block *block)
 {
     uint32_t weight = remote_weight(pool);
     close_recent(owner);
     if (UNLIKELY(!box->to) || UNLIKELY(owner->outbox_bytes + weight > OUTBOX_BYTES)) {
-        join_slowly(owner, box, pool, block);
+        join_slowly(owner, pool, block);
         return;
     }
     remote_push(box, block, pool, weight);

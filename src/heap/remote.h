@@ -159,7 +159,7 @@ static inline struct outbox *remote_find(struct owner *owner, const struct pool 
 
 /* The quick part of remote_free() for a block for which a place was found: its chain becomes the recent one. errno is
  * preserved. */
-void remote_join(struct owner *owner, struct outbox *box, const struct pool *pool, struct block *block);
+void remote_join(struct owner *owner, struct outbox *box, struct pool *pool, struct block *block);
 
 /* Sends all that the outbox holds. */
 void remote_flush(struct owner *owner);

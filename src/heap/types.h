@@ -352,7 +352,7 @@ struct cairn_heap {
     size_t limit;
     unsigned purge_delay_ms; /* the option's */
     unsigned delay_ms;       /* now: grows while what ticks purge is needed again, see heap_ticked; under the lock */
-    unsigned keep_percent;   /* the option's at first; grows to keep_most, see arena_cool; under the lock */
+    unsigned keep_percent;   /* the option's at first; grows to keep_most, see heap_cooled; under the lock */
     unsigned keep_most, keep_step;
     size_t keep_bytes; /* beside the percent */
     size_t cool_pace;  /* bytes a millisecond, see heap_cooled; 0: none is borne */
@@ -396,7 +396,7 @@ struct cairn_heap {
         size_t bytes, kept; /* purged by ticks since its start; kept at its start */
     } window;
     size_t
-        cooled_bytes; /* that count: by arena_cool, since the heap was made or keep_percent grew, less what is borne */
+        cooled_bytes; /* that count, see heap_cooled: since the heap was made or keep_percent grew, less what is borne */
     uint64_t cooled_at; /* the last of them, on os_clock_ms() */
     size_t cooled_peak; /* what held_peak was then */
     size_t arenas_created, arenas_released;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "heap/types.h"
+#include "heap/watch.h"
 #include "support/os_fake.h"
 #include "support/test.h"
 
@@ -185,6 +186,54 @@ static void blocks_on_their_way_are_not_written(void **state)
     cairn_trim(basket->heap);
     assert_int_equal(stats_of(basket->heap)->remote_frees, LISTED);
     assert_int_equal(stats_of(basket->heap)->live_blocks, BASKET - LISTED);
+    basket_end(basket);
+}
+
+static _Atomic(size_t) told;
+
+static void tell_freed(const void *block)
+{
+    (void)block;
+    atomic_fetch_add(&told, 1);
+}
+
+static void tell_given(const void *block, size_t asked)
+{
+    (void)block;
+    (void)asked;
+}
+
+static void tell_resized(const void *old, const void *block, size_t asked)
+{
+    (void)old;
+    (void)block;
+    (void)asked;
+}
+
+static void tell_nothing(void)
+{
+}
+
+/* Those that join a chain too, which other heaps do on a quicker way. */
+static void the_watcher_is_told_each_block_that_another_thread_frees(void **state)
+{
+    (void)state;
+    static const struct heap_watch watch = {.given = tell_given,
+                                            .resized = tell_resized,
+                                            .freed = tell_freed,
+                                            .lock = tell_nothing,
+                                            .unlock = tell_nothing};
+    cairn_heap_options options = {.struct_size = sizeof options, .exact = true};
+    struct basket *basket = malloc(sizeof *basket);
+    assert_non_null(basket);
+    basket->heap = heap_as_told(&options);
+    basket->size = 48;
+    fill_basket(basket);
+    atomic_store(&told, 0);
+    atomic_store(&heap_watch, &watch);
+    run_in_thread(empty_basket, basket);
+    atomic_store(&heap_watch, NULL);
+    assert_int_equal(atomic_load(&told), BASKET);
     basket_end(basket);
 }
 
@@ -874,6 +923,7 @@ int main(void)
         cmocka_unit_test(pools_of_ended_threads_do_not_wait_for_who_only_frees),
         cmocka_unit_test(blocks_freed_for_a_sleeping_thread_serve_who_frees_them),
         cmocka_unit_test(blocks_outlive_the_thread_that_asked_for_them),
+        cmocka_unit_test(the_watcher_is_told_each_block_that_another_thread_frees),
         cmocka_unit_test(blocks_may_be_freed_by_a_thread_that_never_asked),
         cmocka_unit_test(blocks_of_an_ended_thread_may_be_freed_by_another),
         cmocka_unit_test(remote_frees_are_counted_and_come_home),
