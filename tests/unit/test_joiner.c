@@ -101,19 +101,24 @@ static void contents_stay_while_the_program_writes(void **state)
     os->release(memory, COUNT * HUGE_PAGE);
 }
 
+/* The system's own joiner, which passes by every ten seconds, fills such a piece: then once more. */
 static void what_is_not_in_memory_stays_away(void **state)
 {
     (void)state;
-    int32_t joiner;
-    make();
     size_t page = os_page_size();
-    os->purge(piece[0] + 7 * page, page);
-    os->release(memory + (COUNT - 1) * HUGE_PAGE, HUGE_PAGE);
-    assert_int_equal(os_huge_join(piece, COUNT, HUGE_PAGE, spare, &joiner), 0);
-    end(joiner);
-    assert_int_equal(os->resident(piece[0], HUGE_PAGE), HUGE_PAGE - page);
-    assert_true(huge_bytes() >= HUGE_PAGE && huge_bytes() <= (COUNT - 2) * HUGE_PAGE);
-    os->release(memory, (COUNT - 1) * HUGE_PAGE);
+    size_t resident = HUGE_PAGE;
+    for (int attempt = 0; attempt < 3 && resident == HUGE_PAGE; attempt++) {
+        int32_t joiner;
+        make();
+        os->purge(piece[0] + 7 * page, page);
+        os->release(memory + (COUNT - 1) * HUGE_PAGE, HUGE_PAGE);
+        assert_int_equal(os_huge_join(piece, COUNT, HUGE_PAGE, spare, &joiner), 0);
+        end(joiner);
+        resident = os->resident(piece[0], HUGE_PAGE);
+        assert_true(huge_bytes() >= HUGE_PAGE && huge_bytes() <= (COUNT - (resident == HUGE_PAGE ? 1 : 2)) * HUGE_PAGE);
+        os->release(memory, (COUNT - 1) * HUGE_PAGE);
+    }
+    assert_int_equal(resident, HUGE_PAGE - page);
 }
 
 /* What the system refuses for a piece that is something else by now does not hold for the others, nor for ever. */
