@@ -17,7 +17,7 @@ enum {
     OUTBOX = ENVELOPE_BLOCKS, /* freed for one thread, they are sent; the next ones travel in an envelope */
     IN_ENVELOPE = 100,
     MADE = 3 * OUTBOX,
-    LARGE = 2048,
+    LARGE = 768, /* in pools in every geometry */
     LARGE_COUNT = 8
 };
 
