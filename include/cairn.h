@@ -123,8 +123,9 @@ typedef struct cairn_heap_options {
                                        of the fast paths; false: those two figures are not kept */
     size_t min_alignment;           /* alignment of every block whatever its size: 0 (the geometry's), 8 or 16 */
     size_t limit;                   /* most bytes of pools, large blocks and mappings the heap may hold; 0: no limit */
-    unsigned purge_delay_ms;        /* how long free pools keep their pages, up to 16 times as long while the program
-                                       needs them again soon after and does not wait; 0: purge at once */
+    unsigned purge_delay_ms;        /* how long free pools keep their pages while the program works, up to 4 times as
+                                       long if it needs them again soon after; a quarter of it while the program waits;
+                                       0: purge at once */
     unsigned keep_percent;          /* how far pages kept by free pools may raise the peak over what was ever held at a
                                        time, in percent (and 16 KiB for each); up to twice that in a heap that would
                                        purge the same pages again and again */
@@ -153,7 +154,7 @@ typedef struct cairn_heap_options {
     cairn_huge huge;                /* huge pages; without effect on `memory` */
 } cairn_heap_options;
 
-#define CAIRN_PURGE_DELAY_DEFAULT_MS 50u
+#define CAIRN_PURGE_DELAY_DEFAULT_MS 200u
 #define CAIRN_KEEP_PERCENT_DEFAULT 35u
 #define CAIRN_KEEP_FREE_ARENAS_DEFAULT 1u
 #define CAIRN_HEAP_OPTIONS_INIT                                                                                        \

@@ -237,8 +237,8 @@ void arena_cool(cairn_heap *heap)
 /* ---- how long what is free waits for its tick ---- */
 
 enum {
-    DELAY_GROWS = 16,  /* times, at most */
-    WINDOW_DELAYS = 4, /* purge delays from one judgement to the next */
+    DELAY_GROWS = 4,   /* times, at most */
+    WINDOW_DELAYS = 4, /* delays from one judgement to the next */
     SWING_PART = 16,   /* of what is kept: as much must be needed again that the delay grows */
     CALM_PART = 4      /* of what was purged: if less is, the delay falls */
 };
@@ -253,7 +253,8 @@ static void set_delay(cairn_heap *heap, unsigned delay_ms)
 void heap_ticked(cairn_heap *heap, size_t bytes, uint64_t now)
 {
     heap->window.bytes += bytes;
-    if (now < heap->window.end) {
+    bool waits = heap->delay_ms < heap->purge_delay_ms;
+    if (waits || now < heap->window.end) {
         return;
     }
     size_t level = kept(heap) + heap->window.bytes;
@@ -266,16 +267,15 @@ void heap_ticked(cairn_heap *heap, size_t bytes, uint64_t now)
     } else if (again < heap->window.bytes / CALM_PART && heap->delay_ms > heap->purge_delay_ms) {
         set_delay(heap, heap->delay_ms / 2);
     }
-    heap->window.end = now + WINDOW_DELAYS * (uint64_t)heap->purge_delay_ms;
+    heap->window.end = now + WINDOW_DELAYS * (uint64_t)heap->delay_ms;
     heap->window.bytes = 0;
     heap->window.kept = kept(heap);
 }
 
-SELDOM void heap_rests(cairn_heap *heap)
+SELDOM void heap_rests(cairn_heap *heap, bool waits)
 {
-    if (heap->delay_ms != heap->purge_delay_ms) {
-        set_delay(heap, heap->purge_delay_ms);
-    }
+    set_delay(heap, waits ? heap_rest_delay(heap) : heap->purge_delay_ms);
+    heap->window.end = 0;
 }
 
 /* ---- arenas ---- */
@@ -430,9 +430,11 @@ static void tick(struct arena *arena, uint64_t now)
     uint64_t idle = arena->free & arena->dirty;
     bool late = now - arena->queued_at >= 2 * (uint64_t)heap->delay_ms; /* a tick missed: nothing moved meanwhile */
     uint64_t aged = late ? idle : arena->aged & idle;
+    size_t warm = warm_bytes_of(arena, ~UINT64_C(0));
     purge_unqueue(arena);
     if (wholly_free(arena) && aged == idle && arena->space->arenas_free > heap->keep_free_arenas &&
         arena_release(arena, true)) {
+        heap_ticked(heap, warm, now);
         return;
     }
     size_t purged = purge_set(arena, aged, SIZE_MAX);

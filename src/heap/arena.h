@@ -40,11 +40,19 @@ void arena_cool(cairn_heap *heap);
 void heap_cooled(cairn_heap *heap, size_t bytes, uint64_t now);
 
 /* A tick has purged so many bytes. Now and then it is judged how much of what ticks purged was touched again since: if
- * that is much, the heap's delay doubles, up to 16 times what its option says, and falls again when it is little. */
+ * that is much, the heap's delay doubles, up to 4 times what its option says, and falls again when it is little. */
 void heap_ticked(cairn_heap *heap, size_t bytes, uint64_t now);
 
-/* The program waits: the delay is the option's again. */
-void heap_rests(cairn_heap *heap);
+/* How long free pools keep their pages while the program waits, ms: nothing shows that it will need them soon. 0 if they never
+ * keep them. */
+static inline unsigned heap_rest_delay(const cairn_heap *heap)
+{
+    enum { PART = 4 };
+    return heap->purge_delay_ms / PART + (heap->purge_delay_ms % PART != 0);
+}
+
+/* The program waits, or works again: the delay is that of waiting, or the option's. What is purged in a wait is not judged. */
+void heap_rests(cairn_heap *heap, bool waits);
 
 /* Takes a slot of a space. Returns its record with base and slot set and the page map pointing to it, kind still POOL_SLOT; NULL if the limit or the system forbids. With may_grow false no new arena is made. */
 struct pool *arena_take(cairn_heap *heap, struct space *space, bool may_grow);

@@ -421,7 +421,7 @@ static _Atomic(unsigned) idle_ms = UINT_MAX;
 
 static void note_idle_ms(const cairn_heap *heap)
 {
-    uint64_t wait = 2 * (uint64_t)heap->purge_delay_ms + CLOCK_GRAIN_MS;
+    uint64_t wait = 2 * (uint64_t)heap_rest_delay(heap) + CLOCK_GRAIN_MS;
     if (heap->purge_delay_ms && wait < atomic_load_explicit(&idle_ms, memory_order_relaxed)) {
         atomic_store_explicit(&idle_ms, (unsigned)wait, memory_order_relaxed);
     }
@@ -433,7 +433,7 @@ unsigned heap_idle_ms(bool anyway)
     return pending ? atomic_load_explicit(&idle_ms, memory_order_relaxed) : 0;
 }
 
-void heap_idle_tick(void)
+void heap_idle_tick(bool waited)
 {
     if (!os_lock_try(&lock)) {
         return;
@@ -441,9 +441,14 @@ void heap_idle_tick(void)
     for (cairn_heap *heap = registry_first(); heap; heap = heap->next) {
         if (atomic_load_explicit(&heap->purge_due, memory_order_relaxed) && os_lock_try(&heap->lock)) {
             if (!heap->quiet) {
-                heap_rests(heap);
+                if (waited) {
+                    heap_rests(heap, true);
+                }
                 large_tick(heap);
                 arena_tick(heap);
+                if (waited) {
+                    heap_rests(heap, false);
+                }
             }
             os_lock_give(&heap->lock);
         }

@@ -224,7 +224,7 @@ static size_t cache_drop(cairn_heap *heap, struct huge_cache_entry *entry)
 {
     size_t size = entry->size;
     if (!os->release(entry->base, size)) {
-        entry->expires = os_clock_ms() + heap->purge_delay_ms;
+        entry->expires = os_clock_ms() + heap_rest_delay(heap);
         return os->purge(entry->base, size) ? size : 0;
     }
     heap->huge_cached_bytes -= size;
@@ -319,7 +319,7 @@ static void cache_put(cairn_heap *heap, char *base, size_t size)
     }
     place->base = base;
     place->size = size;
-    place->expires = os_clock_ms() + heap->purge_delay_ms;
+    place->expires = os_clock_ms() + heap_rest_delay(heap);
     heap->huge_cached_bytes += size;
     arena_set_due(heap);
 }

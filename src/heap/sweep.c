@@ -7,13 +7,14 @@
 
 #include <errno.h>
 
+#include "heap/arena.h"
 #include "heap/large.h"
 #include "heap/misuse.h"
 #include "heap/owned.h"
 #include "heap/owner.h"
 #include "heap/region.h"
 
-enum { SWEEP_DELAYS = 10, SWEEP_MS_LEAST = 100 }; /* purge delays between two passes, and milliseconds at least */
+enum { SWEEP_DELAYS = 10, SWEEP_MS_LEAST = 100 }; /* delays of a waiting heap between two passes, and milliseconds at least */
 
 SELDOM unsigned sweep_unit_shift(size_t slot_size)
 {
@@ -316,7 +317,7 @@ void owner_sweep_tick(struct owner *owner)
     uint64_t now = os_clock_ms();
     atomic_store_explicit(&sweep->seen, now, memory_order_relaxed);
     if (!sweep->due) {
-        uint64_t wait = (uint64_t)SWEEP_DELAYS * owner->heap->purge_delay_ms;
+        uint64_t wait = (uint64_t)SWEEP_DELAYS * heap_rest_delay(owner->heap);
         sweep->due = now + (wait > SWEEP_MS_LEAST ? wait : SWEEP_MS_LEAST);
     }
     if (sweep->due <= now) {

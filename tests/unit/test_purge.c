@@ -290,7 +290,7 @@ static void a_cached_mapping_never_raises_the_peak(void **state)
 static void the_delay_grows_while_what_is_purged_is_needed_again_and_falls_back(void **state)
 {
     (void)state;
-    enum { DELAY = 50, MOST = 16 * DELAY, POOLS = 64, LATER = 4 * DELAY };
+    enum { DELAY = 50, MOST = 4 * DELAY, POOLS = 64, LATER = 4 * MOST };
     cairn_heap *heap = heap_with_delay(DELAY);
     void **blocks = fill_pools(heap, POOLS);
     uint64_t now = 1000;
@@ -309,7 +309,9 @@ static void the_delay_grows_while_what_is_purged_is_needed_again_and_falls_back(
     }
     heap_ticked(heap, cairn_trim(heap), now += LATER); /* not needed again */
     assert_int_equal(heap->delay_ms, MOST / 2);
-    heap_rests(heap);
+    heap_rests(heap, true);
+    assert_int_equal(heap->delay_ms, DELAY / 4 + 1);
+    heap_rests(heap, false);
     assert_int_equal(heap->delay_ms, DELAY);
     heap_is_sound(heap);
     free(blocks);
