@@ -22,7 +22,7 @@ demo: ## index the Python standard library on stock Python and on Cairn, and com
 	@$(MAKE) --no-print-directory build
 	@$(PYTHON) demo/demo.py --build $(BUILD)
 
-test: ## every test in every build (gcc, debug, sanitizers, clang, valgrind); half an hour on two cores
+test: ## every test in every build (gcc, sanitizers with every assertion, clang, valgrind); half an hour on two cores
 	@scripts/setup build test
 	@BUILD=$(BUILD) scripts/test
 

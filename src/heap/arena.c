@@ -205,6 +205,7 @@ static size_t cool(cairn_heap *heap)
 void heap_cooled(cairn_heap *heap, size_t bytes, uint64_t now)
 {
     size_t enough = heap->held_peak;
+    unsigned more = heap->keep_step;
     if (heap->cool_pace) {
         uint64_t borne = (now - heap->cooled_at) * heap->cool_pace + (heap->held_peak - heap->cooled_peak);
         size_t once = heap->cool_pace * COOL_ONCE_MS;
@@ -212,13 +213,18 @@ void heap_cooled(cairn_heap *heap, size_t bytes, uint64_t now)
         heap->cooled_at = now;
         heap->cooled_peak = heap->held_peak;
         heap->cooled_bytes -= borne < heap->cooled_bytes ? (size_t)borne : heap->cooled_bytes;
+        if (!heap->cooled_bytes) {
+            heap->cooled_since = now;
+        }
+        bool twice_the_pace = (now - heap->cooled_since) * heap->cool_pace <= enough;
+        more = twice_the_pace ? heap->keep_most : more;
     }
     heap->cooled_bytes += bytes;
     if (heap->cooled_bytes <= enough || heap->keep_percent >= heap->keep_most) {
         return;
     }
-    unsigned more = heap->keep_most - heap->keep_percent;
-    heap->keep_percent += more < heap->keep_step ? more : heap->keep_step;
+    unsigned room = heap->keep_most - heap->keep_percent;
+    heap->keep_percent += more < room ? more : room;
     size_t bytes_too = (size_t)heap->keep_percent * KEEP_BYTES_PER_PERCENT;
     heap->keep_bytes = heap->keep_bytes > bytes_too ? heap->keep_bytes : bytes_too;
     heap->cooled_bytes = 0;

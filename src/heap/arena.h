@@ -36,7 +36,7 @@ void arena_cool(cairn_heap *heap);
 /* So many bytes were purged for that bound. A heap whose work swings between pools and holes touches them again soon, a page
  * fault for each page, so it may keep keep_step percent more, up to keep_most, once these are as many bytes as it ever held at
  * a time. With a cool_pace, what comes no faster costs too little to be counted, what the heap grew by is not touched again, and
- * a quarter of a second's worth is borne once. */
+ * a quarter of a second's worth is borne once; what comes twice as fast leads to keep_most at once. */
 void heap_cooled(cairn_heap *heap, size_t bytes, uint64_t now);
 
 /* A tick has purged so many bytes. Now and then it is judged how much of what ticks purged was touched again since: if

@@ -14,7 +14,10 @@
 #include "heap/owner.h"
 #include "heap/region.h"
 
-enum { SWEEP_DELAYS = 10, SWEEP_MS_LEAST = 100 }; /* delays of a waiting heap between two passes, and milliseconds at least */
+enum {
+    SWEEP_DELAYS = 10,
+    SWEEP_MS_LEAST = 100
+}; /* delays of a waiting heap between two passes, and milliseconds at least */
 
 SELDOM unsigned sweep_unit_shift(size_t slot_size)
 {

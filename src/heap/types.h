@@ -397,7 +397,7 @@ struct cairn_heap {
     } window;
     size_t
         cooled_bytes; /* that count, see heap_cooled: since the heap was made or keep_percent grew, less what is borne */
-    uint64_t cooled_at; /* the last of them, on os_clock_ms() */
+    uint64_t cooled_since, cooled_at; /* the first and the last of them, on os_clock_ms() */
     size_t cooled_peak; /* what held_peak was then */
     size_t arenas_created, arenas_released;
     struct hole_space holes; /* large blocks */

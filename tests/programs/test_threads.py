@@ -6,8 +6,6 @@ that must be the same as on the system's allocator; each runs in all three geome
 
 import pytest
 
-from conftest import REPOSITORY
-
 # Program, and the requests it makes at the least.
 PROGRAMS = {
     "short_threads.c": 100000,
@@ -37,17 +35,6 @@ def test_program_in_geometry(programs, build, source, geometry):
 def test_plugins(programs, build):
     plugin = build("plugin.c", "-shared", "-fPIC", output="plugin.so")
     programs.same([build("dlopen_loop.c"), plugin], requests=20000)
-
-
-@pytest.mark.parametrize("case", ["made", "shared", "freed"])
-def test_nothing_stays_of_threads_that_ended(programs, build, case):
-    """No trim, and the main thread waits all the time for the others' ends: what they free of its blocks, and what is
-    freed while they end, is not left in its inbox. Before, 26,000 to 119,000 blocks (made) and 1,000 to 1,600 pools
-    (freed). A few blocks are those of the C library."""
-    outcome = programs.cairn([build("ended_threads.c", f"-I{REPOSITORY}/include", "-ldl"), case])
-    assert (outcome.code, outcome.err) == (0, "")
-    blocks, pools, resident = map(int, outcome.out.split())
-    assert blocks <= 100 and pools <= 100 and resident <= 2 << 20
 
 
 @pytest.mark.parametrize("source", ["short_threads.c", "ring.c", "key_destructors.c", "thread_locals.cpp"])
