@@ -576,7 +576,6 @@ static void map_slot(struct arena *arena, unsigned slot)
 {
     size_t size = arena->space->slot_size;
     struct pool *pool = &arena->pools[slot];
-    pool->base = (uint32_t)(uintptr_t)(arena->base + slot * size + arena->space->first_block);
     pool->slot = (uint8_t)slot;
     pagemap_set(arena->base + slot * size, size, pool);
     arena->mapped |= slot_bit(slot);

@@ -116,7 +116,8 @@ const char *arena_check(const struct arena *arena)
             return "a slot's record and the set of free slots disagree";
         }
         if (taken && (!mapped || pool->slot != slot || pool_arena(pool) != arena ||
-                      pool_base(pool) != arena->base + slot * arena->space->slot_size + arena->space->first_block)) {
+                      pool->class_index >= arena->heap->class_count ||
+                      pool_base(pool) != pool_slot(pool) + arena->heap->classes[pool->class_index].first_block)) {
             return "the record of a slot in use does not describe it";
         }
         const char *fault = map_check(arena, slot, mapped ? pool : NULL);

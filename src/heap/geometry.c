@@ -81,19 +81,23 @@ static void space_init(const cairn_heap *heap, struct space *space, size_t arena
     space->unit_shift = heap->meta.region ? 0 : sweep_unit_shift(slot_size); /* a region keeps its pages */
 }
 
-static uint16_t capacity_in(const struct space *space, size_t block_size)
+static void set_layout(const cairn_heap *heap, struct size_class *c, unsigned space, size_t first_block)
 {
-    size_t capacity = (space->slot_size - space->first_block) / block_size;
-    return (uint16_t)(capacity < INT16_MAX ? capacity : INT16_MAX); /* what a pool's counter can hold, and below 0 */
+    size_t capacity = (heap->spaces[space].slot_size - first_block) / c->block_size;
+    c->space = (uint8_t)space;
+    c->first_block = (uint8_t)first_block;
+    c->capacity = (uint16_t)(capacity < INT16_MAX ? capacity
+                                                  : INT16_MAX); /* what a pool's counter can hold, and below 0 */
 }
 
 static void add_class(cairn_heap *heap, size_t block_size)
 {
+    const cairn_geometry *g = &heap->geometry;
+    size_t first_block = (g->first_block + heap->min_alignment - 1) & ~(heap->min_alignment - 1);
     struct size_class *c = &heap->classes[heap->class_count];
-    bool small = block_size <= heap->geometry.small_limit;
+    bool small = block_size <= g->small_limit;
     c->block_size = (uint32_t)block_size;
-    c->space = small ? SPACE_SMALL : SPACE_SPAN;
-    c->capacity = capacity_in(&heap->spaces[c->space], block_size);
+    set_layout(heap, c, small ? SPACE_SMALL : SPACE_SPAN, small ? first_block : 0);
     c->direct_lo = 1;
     c->direct_hi = 0;
     heap->class_count++;
@@ -120,10 +124,8 @@ void geometry_apply(cairn_heap *heap)
 {
     const cairn_geometry *g = &heap->geometry;
     space_init(heap, &heap->spaces[SPACE_SMALL], g->arena_size, g->pool_size);
-    heap->spaces[SPACE_SMALL].first_block = (g->first_block + heap->min_alignment - 1) & ~(heap->min_alignment - 1);
     space_init(heap, &heap->spaces[SPACE_SPAN], SPAN_ARENA, SPAN_SLOT);
     space_init(heap, &heap->spaces[SPACE_TINY], TINY_SLOT * SLOTS, TINY_SLOT);
-    heap->spaces[SPACE_TINY].first_block = heap->spaces[SPACE_SMALL].first_block;
     heap->pooled_end = heap->no_pools ? 0 : (heap->meta.region ? g->small_limit : g->medium_limit) + 1;
     if (heap->no_pools) {
         return;
@@ -156,8 +158,7 @@ void geometry_pack(cairn_heap *heap)
     for (unsigned i = 0; i < heap->class_count; i++) {
         struct size_class *c = &heap->classes[i];
         if (c->block_size <= TINY_MAX) {
-            c->space = SPACE_TINY;
-            c->capacity = capacity_in(&heap->spaces[c->space], c->block_size);
+            set_layout(heap, c, SPACE_TINY, c->first_block % c->block_size); /* the same places, and one more */
         }
     }
     owner_copy_classes(&heap->base);

@@ -472,6 +472,7 @@ static void set_class(struct owner *owner, struct pool *pool, unsigned class_ind
 {
     const struct size_class *c = &owner->heap->classes[class_index];
     pool->free = owner->end;
+    pool->base = (uint32_t)(uintptr_t)(pool_slot(pool) + c->first_block);
     pool->block_size = (uint16_t)c->block_size;
     atomic_store_explicit(&pool->carved, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->purged, 0, memory_order_relaxed);

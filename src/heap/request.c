@@ -104,7 +104,7 @@ static int aligned_class(const cairn_heap *heap, size_t alignment, size_t size)
     for (unsigned c = class_of(heap, rounded ? rounded : alignment); c < heap->class_count; c++) {
         const struct size_class *class = &heap->classes[c];
         const struct space *space = &heap->spaces[class->space];
-        if (((class->block_size | space->first_block) & (alignment - 1)) == 0 && space->slot_size >= alignment) {
+        if (((class->block_size | class->first_block) & (alignment - 1)) == 0 && space->slot_size >= alignment) {
             return (int)c;
         }
     }

@@ -38,8 +38,8 @@ struct layout {
 
 static struct layout layout_of(const struct pool *pool)
 {
-    const struct space *space = pool_arena(pool)->space;
-    return (struct layout){space->first_block, pool->block_size, pool_carved(pool), space->unit_shift};
+    size_t first = (size_t)(pool_base(pool) - pool_slot(pool));
+    return (struct layout){first, pool->block_size, pool_carved(pool), pool_arena(pool)->space->unit_shift};
 }
 
 static unsigned unit_set(unsigned from, unsigned to)

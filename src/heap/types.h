@@ -220,6 +220,7 @@ struct size_class {
     uint8_t space;     /* index into heap->spaces */
     uint8_t direct_lo; /* direct table entries this class serves: lo..hi, none if lo > hi */
     uint8_t direct_hi;
+    uint8_t first_block; /* bytes before a pool's first block */
 };
 
 enum { SPACE_SMALL, SPACE_SPAN, SPACE_TINY, SPACES };
@@ -229,7 +230,6 @@ enum { SPACE_SMALL, SPACE_SPAN, SPACE_TINY, SPACES };
 struct space {
     size_t arena_size;
     size_t slot_size;
-    size_t first_block;  /* bytes before a pool's first block */
     unsigned unit_shift; /* see sweep.h */
     unsigned slot_count;
     uint64_t filled; /* bit k-1: bucket k is not empty */
@@ -285,6 +285,13 @@ static inline char *pool_base(const struct pool *pool)
 {
     char *arena = pool_arena(pool)->base;
     return arena + (uint32_t)(pool->base - (uint32_t)(uintptr_t)arena);
+}
+
+/* The slot that a pool lies in. */
+static inline char *pool_slot(const struct pool *pool)
+{
+    const struct arena *arena = pool_arena(pool);
+    return arena->base + pool->slot * arena->space->slot_size;
 }
 
 /* Must it be recounted before it is used? */
@@ -398,7 +405,7 @@ struct cairn_heap {
     size_t
         cooled_bytes; /* that count, see heap_cooled: since the heap was made or keep_percent grew, less what is borne */
     uint64_t cooled_since, cooled_at; /* the first and the last of them, on os_clock_ms() */
-    size_t cooled_peak; /* what held_peak was then */
+    size_t cooled_peak;               /* what held_peak was then */
     size_t arenas_created, arenas_released;
     struct hole_space holes; /* large blocks */
     uint64_t holes_due;      /* what holes_due() said last */

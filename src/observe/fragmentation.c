@@ -108,10 +108,10 @@ static void add_used_pool(struct walk *walk, const struct space *space, const st
     carved = carved > used ? carved : used;
     size_t capacity = pool_capacity(pool);
     char *base = pool_base(pool);
-    char *slot = base - space->first_block;
+    char *slot = pool_slot(pool);
     char *untouched = base + carved * pool->block_size;
     char *tail = base + capacity * pool->block_size;
-    figures->tails_resident += resident(walk, slot, space->first_block);
+    figures->tails_resident += resident(walk, slot, (size_t)(base - slot));
     size_t blocks = resident(walk, base, (size_t)(untouched - base));
     size_t purged = pool_purged_blocks(pool); /* may be newer than the others */
     size_t touched = carved > used + purged ? carved - purged : used;

@@ -51,7 +51,7 @@ static bool visit_class_pool(const struct walk *walk, const struct pool *pool)
         .pool_state = used == 0                     ? CAIRN_POOL_FREE
                       : used == pool_capacity(pool) ? CAIRN_POOL_FULL
                                                     : CAIRN_POOL_USED,
-        .address = pool_base(pool) - pool_arena(pool)->space->first_block,
+        .address = pool_slot(pool),
         .size = pool_arena(pool)->space->slot_size,
         .block_size = pool->block_size,
         .blocks_live = used,

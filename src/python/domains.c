@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/arena.h"
 #include "heap/front.h"
 #include "heap/geometry.h"
 #include "heap/options.h"
@@ -36,7 +37,13 @@
 enum { DOMAINS = CAIRN_DOMAIN_OBJECT + 1 };
 /* Stock Python keeps little: what is free must hardly raise the peak. But a program whose work swings so much that it would pay
  * more than 24,000 page faults a second for that may keep more. */
-enum { PYTHON_KEEP_PERCENT = 5, PYTHON_KEEP_FIRST = 1, PYTHON_KEEP_STEP = 10, PYTHON_KEEP_MOST = 30, PYTHON_COOL_PACE = 96 * 1024 };
+enum {
+    PYTHON_KEEP_PERCENT = 5,
+    PYTHON_KEEP_FIRST = 1,
+    PYTHON_KEEP_STEP = 10,
+    PYTHON_KEEP_MOST = 30,
+    PYTHON_COOL_PACE = 96 * 1024
+};
 /* Any Python asks for many objects of up to FEW_ABOVE bytes, for fewer of most larger sizes, and beside its objects for a few
  * hundred small blocks, of which a dozen stay. */
 enum { FEW_ABOVE = 128, FEW_OBJECTS = 64 };
@@ -226,6 +233,7 @@ static SELDOM cairn_heap *make_heap(bool single)
         geometry_few_from_holes(heap, FEW_ABOVE, FEW_OBJECTS);
         heap->keep_percent = PYTHON_KEEP_FIRST;
         heap->keep_step = PYTHON_KEEP_STEP;
+        heap->keep_bytes = (size_t)PYTHON_KEEP_FIRST * KEEP_BYTES_PER_PERCENT;
         heap->keep_most = PYTHON_KEEP_MOST;
         heap->cool_pace = PYTHON_COOL_PACE;
         heap->huge_arenas = options->gc.snapshot;

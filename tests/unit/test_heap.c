@@ -313,6 +313,33 @@ static void a_packed_heap_has_small_pools_for_its_smallest_blocks(void **state)
     cairn_heap_destroy(heap);
 }
 
+static void blocks_of_a_small_pool_lie_where_those_of_a_large_one_do_and_one_more_in_front(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t size, first, count;
+    } class[] = {{16, 0, 256}, {32, 16, 127}, {48, 0, 85}, {64, 48, 63}};
+    cairn_geometry geometry;
+    cairn_heap_options options = {.struct_size = sizeof options, .geometry = &geometry, .single = true};
+    assert_int_equal(cairn_geometry_preset("cpython", &geometry), 0);
+    geometry.return_at_once = false;
+    assert_int_equal(geometry.first_block, 48);
+    for (size_t i = 0; i < COUNT_OF(class); i++) {
+        cairn_heap *heap = heap_with_pools(&options);
+        assert_non_null(heap);
+        geometry_pack(heap);
+        char *first = cairn_alloc(heap, class[i].size);
+        assert_non_null(first);
+        assert_int_equal((uintptr_t)first % TINY_SLOT, class[i].first);
+        for (size_t n = 1; n < class[i].count; n++) {
+            assert_ptr_equal(cairn_alloc(heap, class[i].size), first + n * class[i].size);
+        }
+        assert_ptr_not_equal(pagemap_get(cairn_alloc(heap, class[i].size)), pagemap_get(first));
+        assert_int_equal(cairn_heap_check(heap, stderr), 0);
+        cairn_heap_destroy(heap);
+    }
+}
+
 /* Fills pools of 48 bytes until one is used up and another serves. Returns a block of the first one. */
 static void *fill_a_pool(cairn_heap *heap)
 {
@@ -474,6 +501,7 @@ int main(void)
         cmocka_unit_test(the_default_heap_is_one_aligned_to_16),
         cmocka_unit_test(the_default_heaps_first_few_of_a_class_come_from_holes),
         cmocka_unit_test(a_packed_heap_has_small_pools_for_its_smallest_blocks),
+        cmocka_unit_test(blocks_of_a_small_pool_lie_where_those_of_a_large_one_do_and_one_more_in_front),
         cmocka_unit_test(a_full_pool_that_gets_a_block_queues_behind_the_one_that_serves),
         cmocka_unit_test(by_cpythons_rules_the_freed_block_is_next_in_line),
         cmocka_unit_test(a_heap_of_cpythons_rules_is_not_packed),
