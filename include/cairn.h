@@ -124,8 +124,8 @@ typedef struct cairn_heap_options {
     size_t min_alignment;           /* alignment of every block whatever its size: 0 (the geometry's), 8 or 16 */
     size_t limit;                   /* most bytes of pools, large blocks and mappings the heap may hold; 0: no limit */
     unsigned purge_delay_ms;        /* how long free pools keep their pages while the program works, up to 4 times as
-                                       long if it needs them again soon after; a quarter of it while the program waits;
-                                       0: purge at once */
+                                       long if it needs them again soon after; a quarter of it in a heap at rest while the program
+                                       waits, if the preload serves it; 0: purge at once */
     unsigned keep_percent;          /* how far pages kept by free pools may raise the peak over what was ever held at a
                                        time, in percent (and 16 KiB for each); up to twice that in a heap that would
                                        purge the same pages again and again */

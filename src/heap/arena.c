@@ -5,6 +5,8 @@
 
 #include "heap/arena.h"
 
+#include <limits.h>
+
 #include "heap/debug.h"
 #include "heap/huge_pages.h"
 #include "heap/large.h"
@@ -267,7 +269,7 @@ void heap_ticked(cairn_heap *heap, size_t bytes, uint64_t now)
     size_t touched = level > heap->window.kept ? level - heap->window.kept : 0;
     size_t again = touched < heap->window.bytes ? touched : heap->window.bytes;
     if (heap->window.end && again > heap->window.kept / SWING_PART) {
-        if (heap->delay_ms / DELAY_GROWS < heap->purge_delay_ms) {
+        if (heap->delay_ms / DELAY_GROWS < heap->purge_delay_ms && heap->delay_ms <= UINT_MAX / 2) {
             set_delay(heap, heap->delay_ms * 2);
         }
     } else if (again < heap->window.bytes / CALM_PART && heap->delay_ms > heap->purge_delay_ms) {
@@ -276,12 +278,6 @@ void heap_ticked(cairn_heap *heap, size_t bytes, uint64_t now)
     heap->window.end = now + WINDOW_DELAYS * (uint64_t)heap->delay_ms;
     heap->window.bytes = 0;
     heap->window.kept = kept(heap);
-}
-
-SELDOM void heap_rests(cairn_heap *heap, bool waits)
-{
-    set_delay(heap, waits ? heap_rest_delay(heap) : heap->purge_delay_ms);
-    heap->window.end = 0;
 }
 
 /* ---- arenas ---- */
@@ -430,11 +426,11 @@ static bool arena_release(struct arena *arena, bool share)
 }
 
 /* An arena's time has come: what was free at the last tick and still is goes, the rest is marked. */
-static void tick(struct arena *arena, uint64_t now)
+static void tick(struct arena *arena, uint64_t now, unsigned delay_ms)
 {
     cairn_heap *heap = arena->heap;
     uint64_t idle = arena->free & arena->dirty;
-    bool late = now - arena->queued_at >= 2 * (uint64_t)heap->delay_ms; /* a tick missed: nothing moved meanwhile */
+    bool late = now - arena->queued_at >= 2 * (uint64_t)delay_ms; /* a tick missed: nothing moved meanwhile */
     uint64_t aged = late ? idle : arena->aged & idle;
     size_t warm = warm_bytes_of(arena, ~UINT64_C(0));
     purge_unqueue(arena);
@@ -451,14 +447,37 @@ static void tick(struct arena *arena, uint64_t now)
     heap_ticked(heap, purged, now);
 }
 
+static void tick_all(cairn_heap *heap, uint64_t now)
+{
+    unsigned delay_ms = heap->delay_ms; /* what is learned meanwhile is for the next time */
+    while (heap->purge_first && heap->purge_first->queued_at + delay_ms <= now) {
+        tick(heap->purge_first, now, delay_ms);
+    }
+}
+
 void arena_tick(cairn_heap *heap)
 {
-    if (!heap->purge_first) {
-        return;
+    if (heap->purge_first) {
+        uint64_t now = os_clock_ms();
+        atomic_store_explicit(&heap->worked_at, now, memory_order_relaxed);
+        tick_all(heap, now);
     }
+}
+
+SELDOM void heap_tick_in_wait(cairn_heap *heap)
+{
     uint64_t now = os_clock_ms();
-    while (heap->purge_first && heap->purge_first->queued_at + heap->delay_ms <= now) {
-        tick(heap->purge_first, now);
+    uint64_t rested = now - atomic_load_explicit(&heap->worked_at, memory_order_relaxed);
+    bool rests = rested >= 2 * (uint64_t)heap_rest_delay(heap) &&
+                 rested < UINT64_MAX / 2; /* not one that works just now */
+    if (rests) {
+        set_delay(heap, heap_rest_delay(heap));
+    }
+    large_tick(heap);
+    tick_all(heap, now);
+    if (rests) {
+        set_delay(heap, heap->purge_delay_ms);
+        heap->window.end = 0;
     }
 }
 

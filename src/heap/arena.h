@@ -7,7 +7,7 @@
  * address first; only when no arena has a free slot is a new one made. In geometries without return_at_once, free slots
  * of another arena that still hold pages come before untouched ones of that arena.
  *
- * Giving back. An arena with free slots that hold pages is in the purge queue; when its tick comes (purge_delay_ms
+ * Giving back. An arena with free slots that hold pages is in the purge queue; when its tick comes (delay_ms
  * later, noticed by whichever slots are taken or returned next) the slots that were free at the tick before and have
  * been ever since are purged, the others are marked for the next tick. So what a loop takes and returns is never
  * purged, and what lies idle is after one to two delays. An arena that has been wholly free for that long goes back
@@ -51,10 +51,23 @@ static inline unsigned heap_rest_delay(const cairn_heap *heap)
     return heap->purge_delay_ms / PART + (heap->purge_delay_ms % PART != 0);
 }
 
-/* The program waits, or works again: the delay is that of waiting, or the option's. What is purged in a wait is not judged. */
-void heap_rests(cairn_heap *heap, bool waits);
+/* For a wait of the program, under the heap's lock: purges and releases what is due. In a heap at rest, one that nobody used for two
+ * delays of waiting, whoever waits, all that is warm is due; what is purged then is not judged, and ends what was learned. */
+void heap_tick_in_wait(cairn_heap *heap);
 
-/* Takes a slot of a space. Returns its record with base and slot set and the page map pointing to it, kind still POOL_SLOT; NULL if the limit or the system forbids. With may_grow false no new arena is made. */
+/* Is anything due? For requests, on their slow paths: notes that the heap is at work. */
+static inline bool heap_is_due(cairn_heap *heap)
+{
+    uint64_t due = atomic_load_explicit(&heap->purge_due, memory_order_relaxed);
+    if (!due) {
+        return false;
+    }
+    uint64_t now = os_clock_ms();
+    atomic_store_explicit(&heap->worked_at, now, memory_order_relaxed);
+    return due <= now;
+}
+
+/* Takes a slot of a space. Returns its record with its slot set and the page map pointing to it, kind still POOL_SLOT and base still to come; NULL if the limit or the system forbids. With may_grow false no new arena is made. */
 struct pool *arena_take(cairn_heap *heap, struct space *space, bool may_grow);
 
 /* Makes `count` arenas of a space beforehand; with `prefault` their pages are touched. False if the system refuses. */

@@ -20,11 +20,11 @@ cairn_heap *heap_create(const cairn_heap_options *options, bool keeps_sides);
  * are gone: nothing may use it afterwards. For cairn_heap_destroy(), and for the last moment of a process. [quiet] */
 void heap_release(cairn_heap *heap);
 
-/* Giving back while the program waits. heap_idle_ms says after how long a wait all free pools of all heaps may be
- * purged; 0 if there are none that hold pages, unless `anyway`. heap_idle_tick, after such a wait (`waited`), purges them, and
- * else what is due in a program at work, leaving out heaps that are busy. Both may be called in a signal handler. [any] */
+/* Giving back while the program waits. heap_idle_ms says after how long a wait a heap that nobody uses may be at rest; 0 if there
+ * is none with free pages, unless `anyway`. heap_idle_tick purges what is due (heap_tick_in_wait), leaving out heaps whose lock is
+ * taken. Both may be called in a signal handler. [any] */
 unsigned heap_idle_ms(bool anyway);
-void heap_idle_tick(bool waited);
+void heap_idle_tick(void);
 
 /* While a heap is quiet, heap_idle_tick leaves it alone: for walks and checks, which take no lock. */
 void heap_set_quiet(cairn_heap *heap, bool quiet);

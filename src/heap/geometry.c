@@ -158,7 +158,7 @@ void geometry_pack(cairn_heap *heap)
     for (unsigned i = 0; i < heap->class_count; i++) {
         struct size_class *c = &heap->classes[i];
         if (c->block_size <= TINY_MAX) {
-            set_layout(heap, c, SPACE_TINY, c->first_block % c->block_size); /* the same places, and one more */
+            set_layout(heap, c, SPACE_TINY, c->first_block % c->block_size); /* the same places, and more in front */
         }
     }
     owner_copy_classes(&heap->base);

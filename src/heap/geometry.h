@@ -17,7 +17,7 @@
 void geometry_apply(cairn_heap *heap);
 
 /* For a heap of many small objects, before its first request: packs what lives long into fewer pages. Blocks of up to 64
- * bytes get pools of TINY_SLOT bytes, in which they lie as in the geometry's, with one more in front where it fits; and in a
+ * bytes get pools of TINY_SLOT bytes, in which they lie as in the geometry's, with as many more in front as fit; and in a
  * single heap that does not purge at once blocks of more than 224 bytes are cut from holes, with quick lists (hole_quick.h)
  * unless the heap counts every request.
  * With reuse_at_once a full pool that gets a free block queues behind the pool that serves, not before it. Nothing changes

@@ -433,7 +433,7 @@ unsigned heap_idle_ms(bool anyway)
     return pending ? atomic_load_explicit(&idle_ms, memory_order_relaxed) : 0;
 }
 
-void heap_idle_tick(bool waited)
+void heap_idle_tick(void)
 {
     if (!os_lock_try(&lock)) {
         return;
@@ -441,14 +441,7 @@ void heap_idle_tick(bool waited)
     for (cairn_heap *heap = registry_first(); heap; heap = heap->next) {
         if (atomic_load_explicit(&heap->purge_due, memory_order_relaxed) && os_lock_try(&heap->lock)) {
             if (!heap->quiet) {
-                if (waited) {
-                    heap_rests(heap, true);
-                }
-                large_tick(heap);
-                arena_tick(heap);
-                if (waited) {
-                    heap_rests(heap, false);
-                }
+                heap_tick_in_wait(heap);
             }
             os_lock_give(&heap->lock);
         }

@@ -460,8 +460,7 @@ static void *huge_resize(cairn_heap *heap, struct huge *huge, size_t size)
 
 static void tick_if_due(cairn_heap *heap)
 {
-    uint64_t due = atomic_load_explicit(&heap->purge_due, memory_order_relaxed);
-    if (due && due <= os_clock_ms()) {
+    if (heap_is_due(heap)) {
         large_tick(heap);
         arena_tick(heap);
     }

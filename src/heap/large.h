@@ -6,7 +6,7 @@
  * In a heap that lives in a region, all are cut from holes.
  *
  * They belong to the heap, not to a thread: the record's owner is the heap's base owner, and every operation takes
- * the heap's lock. Freed mappings are kept for a short time (purge_delay_ms) and in small number for requests of
+ * the heap's lock. Freed mappings are kept for a short time (a quarter of purge_delay_ms) and in small number for requests of
  * about their size. */
 
 #ifndef CAIRN_HEAP_LARGE_H

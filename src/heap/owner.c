@@ -568,8 +568,7 @@ static struct pool *find_pool(struct owner *owner, unsigned class_index)
 /* Purges what is due, also while the program takes no new pools. */
 static void tick_if_due(struct owner *owner)
 {
-    uint64_t due = atomic_load_explicit(&owner->heap->purge_due, memory_order_relaxed);
-    if (due && due <= os_clock_ms()) {
+    if (heap_is_due(owner->heap)) {
         lock_heap(owner);
         large_tick(owner->heap);
         arena_tick(owner->heap);

@@ -416,6 +416,7 @@ struct cairn_heap {
     cairn_heap *next, *prev; /* the registry's list, under its lock */
 
     _Atomic(uint64_t) purge_due; /* when the next purge or release is due, on os_clock_ms(); 0: none */
+    _Atomic(uint64_t) worked_at; /* while one is: when a request last came by the slow paths, on os_clock_ms() */
     _Atomic(uint64_t) requests_failed;
     _Atomic(size_t) live_bytes, live_peak; /* with `exact` */
 };

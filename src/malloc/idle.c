@@ -100,11 +100,11 @@ static int first_slice(long long timeout)
     return look_is_due(slice) ? 0 : WHOLE;
 }
 
-/* Gives back for a bounded time, after a slice that was `waited` or when a short wait begins. True if there is more to do. */
-static bool purge_idle(const void *caller, bool waited)
+/* Gives back for a bounded time. True if there is more to do. */
+static bool purge_idle(const void *caller)
 {
     int saved = errno;
-    heap_idle_tick(waited);
+    heap_idle_tick();
     errno = saved;
     return python_sweep(caller);
 }
@@ -221,7 +221,7 @@ static int poll_split(struct pollfd *fds, nfds_t count, int timeout, int slice, 
     struct timespec part = from_ms(slice);
     int ready = ppoll(fds, count, &part, &split.callers);
     for (bool more = true; ready == 0 && more;) {
-        more = purge_idle(caller, slice > 0);
+        more = purge_idle(caller);
         if (tell_interrupted(caller, more)) {
             ready = -1;
             break;
@@ -256,7 +256,7 @@ static int epoll_split(int epoll, struct epoll_event *events, int most, int time
     mask = mask ? mask : &split.callers;
     int ready = REAL(epoll_pwait)(epoll, events, most, slice, mask);
     for (bool more = true; ready == 0 && more;) {
-        more = purge_idle(caller, slice > 0);
+        more = purge_idle(caller);
         if (tell_interrupted(caller, more)) {
             ready = -1;
             break;
@@ -346,7 +346,7 @@ static int select_split(int count, const struct kept_sets *kept, struct timeval 
     struct timespec part = from_ms(slice);
     int ready = pselect(count, set[0], set[1], set[2], &part, &split.callers);
     for (bool more = true; ready == 0 && more;) {
-        more = purge_idle(caller, slice > 0);
+        more = purge_idle(caller);
         restore_sets(kept);
         if (tell_interrupted(caller, more)) {
             ready = -1;
@@ -404,7 +404,7 @@ static int sleep_split(struct timespec whole, struct timespec *left, int slice, 
     struct timespec part = from_ms(slice);
     int result = ppoll(NULL, 0, &part, &split.callers);
     for (bool more = true; result == 0 && more;) {
-        more = purge_idle(caller, slice > 0);
+        more = purge_idle(caller);
         const struct timespec *next = next_part(&split, &whole, more, &part);
         result = tell_interrupted(caller, more) ? -1 : 0;
         more = more && next != &part;

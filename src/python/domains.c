@@ -38,7 +38,7 @@ enum { DOMAINS = CAIRN_DOMAIN_OBJECT + 1 };
 /* Stock Python keeps little: what is free must hardly raise the peak. But a program whose work swings so much that it would pay
  * more than 24,000 page faults a second for that may keep more. */
 enum {
-    PYTHON_KEEP_PERCENT = 5,
+    PYTHON_KEEP_PERCENT = 5, /* by which the heap judges from when on its holes may have huge pages */
     PYTHON_KEEP_FIRST = 1,
     PYTHON_KEEP_STEP = 10,
     PYTHON_KEEP_MOST = 30,

@@ -313,7 +313,7 @@ static void a_packed_heap_has_small_pools_for_its_smallest_blocks(void **state)
     cairn_heap_destroy(heap);
 }
 
-static void blocks_of_a_small_pool_lie_where_those_of_a_large_one_do_and_one_more_in_front(void **state)
+static void blocks_of_a_small_pool_lie_where_those_of_a_large_one_do_and_more_in_front(void **state)
 {
     (void)state;
     static const struct {
@@ -501,7 +501,7 @@ int main(void)
         cmocka_unit_test(the_default_heap_is_one_aligned_to_16),
         cmocka_unit_test(the_default_heaps_first_few_of_a_class_come_from_holes),
         cmocka_unit_test(a_packed_heap_has_small_pools_for_its_smallest_blocks),
-        cmocka_unit_test(blocks_of_a_small_pool_lie_where_those_of_a_large_one_do_and_one_more_in_front),
+        cmocka_unit_test(blocks_of_a_small_pool_lie_where_those_of_a_large_one_do_and_more_in_front),
         cmocka_unit_test(a_full_pool_that_gets_a_block_queues_behind_the_one_that_serves),
         cmocka_unit_test(by_cpythons_rules_the_freed_block_is_next_in_line),
         cmocka_unit_test(a_heap_of_cpythons_rules_is_not_packed),

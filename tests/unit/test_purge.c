@@ -309,9 +309,32 @@ static void the_delay_grows_while_what_is_purged_is_needed_again_and_falls_back(
     }
     heap_ticked(heap, cairn_trim(heap), now += LATER); /* not needed again */
     assert_int_equal(heap->delay_ms, MOST / 2);
-    heap_rests(heap, true);
-    assert_int_equal(heap->delay_ms, DELAY / 4 + 1);
-    heap_rests(heap, false);
+    wait_ms(DELAY);
+    heap_tick_in_wait(heap); /* at rest since long before */
+    assert_int_equal(heap->delay_ms, DELAY);
+    heap_is_sound(heap);
+    free(blocks);
+    cairn_heap_destroy(heap);
+}
+
+static void all_that_is_free_goes_in_a_wait_unless_the_heap_is_at_work(void **state)
+{
+    (void)state;
+    enum { DELAY = 2000, RESTS = 2 * DELAY / 4 + 100 };
+    cairn_heap *heap = heap_with_delay(DELAY);
+    void **blocks = fill_pools(heap, 8);
+    for (size_t pool = 2; pool < 6; pool++) {
+        free_pool(heap, blocks, pool);
+    }
+    heap_tick_in_wait(heap);
+    assert_int_equal(os_fake_calls().purge, 0);
+    wait_ms(RESTS);
+    free_pool(heap, blocks, 6); /* another thread works while one waits */
+    heap_tick_in_wait(heap);
+    assert_int_equal(os_fake_calls().purge, 0);
+    wait_ms(RESTS);
+    heap_tick_in_wait(heap);
+    assert_int_equal(stats_of(heap)->purged_bytes, 5 * POOL);
     assert_int_equal(heap->delay_ms, DELAY);
     heap_is_sound(heap);
     free(blocks);
@@ -348,6 +371,7 @@ int main(void)
         cmocka_unit_test(what_is_cooled_at_the_heaps_pace_does_not_raise_its_bound),
         cmocka_unit_test(a_cached_mapping_never_raises_the_peak),
         cmocka_unit_test(the_delay_grows_while_what_is_purged_is_needed_again_and_falls_back),
+        cmocka_unit_test(all_that_is_free_goes_in_a_wait_unless_the_heap_is_at_work),
         cmocka_unit_test(a_refused_purge_keeps_the_pool_free_and_is_tried_again),
     };
     return cmocka_run_group_tests_name("purge", tests, NULL, NULL);

@@ -275,7 +275,8 @@ static const struct run_option table[RUN_OPTION_COUNT] = {
                    "most bytes each heap (malloc's and Python's) may\nhold, or with K, M, G or T; "
                    "requests beyond it fail;\n0: no limit"},
     [RUN_PURGE_DELAY] = {"purge-delay", required_argument, "=MS", "CAIRN_PURGE_DELAY", NULL, check_purge_delay,
-                         "milliseconds that free pools keep their memory;\n0: give it back at once"},
+                         "milliseconds that free pools keep their memory, a\nquarter of that in a wait (the default is "
+                         "200);\n0: give it back at once"},
     [RUN_MISUSE] = {"misuse", required_argument, "=abort|report", "CAIRN_MISUSE", NULL, check_misuse,
                     "on a bad or double free: end the program (the\ndefault), or only report it"},
     [RUN_NO_PYTHON] = {"no-python", no_argument, "", "CAIRN_PYTHON", "0", NULL,
