@@ -23,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "heap/arena.h"
 #include "heap/front.h"
 #include "heap/geometry.h"
 #include "heap/options.h"
@@ -38,7 +37,8 @@ enum { DOMAINS = CAIRN_DOMAIN_OBJECT + 1 };
 /* Stock Python keeps little: what is free must hardly raise the peak. But a program whose work swings so much that it would pay
  * more than 24,000 page faults a second for that may keep more. */
 enum {
-    PYTHON_KEEP_PERCENT = 5, /* by which the heap judges from when on its holes may have huge pages */
+    PYTHON_KEEP_PERCENT =
+        5, /* gives the bytes kept beside the percent, and from when on its holes may have huge pages */
     PYTHON_KEEP_FIRST = 1,
     PYTHON_KEEP_STEP = 10,
     PYTHON_KEEP_MOST = 30,
@@ -233,7 +233,6 @@ static SELDOM cairn_heap *make_heap(bool single)
         geometry_few_from_holes(heap, FEW_ABOVE, FEW_OBJECTS);
         heap->keep_percent = PYTHON_KEEP_FIRST;
         heap->keep_step = PYTHON_KEEP_STEP;
-        heap->keep_bytes = (size_t)PYTHON_KEEP_FIRST * KEEP_BYTES_PER_PERCENT;
         heap->keep_most = PYTHON_KEEP_MOST;
         heap->cool_pace = PYTHON_COOL_PACE;
         heap->huge_arenas = options->gc.snapshot;
