@@ -84,9 +84,9 @@ def stats() -> Stats:
 def trim() -> int:
     """Gives memory that holds nothing back to the system: malloc's and Python's. Returns the bytes.
 
-    Cairn does so by itself, some tenths of a second after memory was freed; trim() does it at once and to the last page. Without
-    Cairn it is the C library's malloc_trim(), which gives back what malloc has, not what Python's allocator keeps; the
-    bytes are then what the process shrank by.
+    Cairn does so by itself, some tenths of a second after memory was freed; trim() does it at once and to the last
+    page. Without Cairn it is the C library's malloc_trim(), which gives back what malloc has, not what Python's
+    allocator keeps; the bytes are then what the process shrank by.
     """
     if preloaded():
         return _core.trim()

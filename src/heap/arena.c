@@ -459,7 +459,7 @@ void arena_tick(cairn_heap *heap)
 {
     if (heap->purge_first) {
         uint64_t now = os_clock_ms();
-        atomic_store_explicit(&heap->worked_at, now, memory_order_relaxed);
+        heap_works(heap, now);
         tick_all(heap, now);
     }
 }

@@ -55,7 +55,15 @@ static inline unsigned heap_rest_delay(const cairn_heap *heap)
  * delays of waiting, whoever waits, all that is warm is due; what is purged then is not judged, and ends what was learned. */
 void heap_tick_in_wait(cairn_heap *heap);
 
-/* Is anything due? For requests, on their slow paths: notes that the heap is at work. */
+/* A request came by a slow path. Written once for each reading of the clock: all threads read the line. */
+static inline void heap_works(cairn_heap *heap, uint64_t now)
+{
+    if (atomic_load_explicit(&heap->worked_at, memory_order_relaxed) != now) {
+        atomic_store_explicit(&heap->worked_at, now, memory_order_relaxed);
+    }
+}
+
+/* Is anything due? For requests, on their slow paths. */
 static inline bool heap_is_due(cairn_heap *heap)
 {
     uint64_t due = atomic_load_explicit(&heap->purge_due, memory_order_relaxed);
@@ -63,7 +71,7 @@ static inline bool heap_is_due(cairn_heap *heap)
         return false;
     }
     uint64_t now = os_clock_ms();
-    atomic_store_explicit(&heap->worked_at, now, memory_order_relaxed);
+    heap_works(heap, now);
     return due <= now;
 }
 

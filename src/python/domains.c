@@ -37,8 +37,7 @@ enum { DOMAINS = CAIRN_DOMAIN_OBJECT + 1 };
 /* Stock Python keeps little: what is free must hardly raise the peak. But a program whose work swings so much that it would pay
  * more than 24,000 page faults a second for that may keep more. */
 enum {
-    PYTHON_KEEP_PERCENT =
-        5, /* gives the bytes kept beside the percent, and from when on its holes may have huge pages */
+    PYTHON_KEEP_PERCENT = 5, /* the bytes beside the percent, and from when on holes may have huge pages */
     PYTHON_KEEP_FIRST = 1,
     PYTHON_KEEP_STEP = 10,
     PYTHON_KEEP_MOST = 30,
