@@ -53,25 +53,24 @@ static bool is_shown(const struct owner *owner, unsigned class_index)
     return owner->direct[owner->heap->classes[class_index].direct_hi] == &owner->foreign[class_index];
 }
 
-/* How many blocks of a class may be kept? None if the owner does not seem to ask for such, as it has no pool of them; few
- * as long as no request was served with one. */
-static unsigned most_kept(const struct owner *owner, unsigned class_index)
+/* May one more block of a class be kept? Not if the owner does not seem to ask for such, as it has no pool of them; few as
+ * long as no request was served with one. */
+static inline bool has_room(const struct owner *owner, unsigned class_index, unsigned count)
 {
     const struct pool *record = &owner->foreign[class_index];
-    unsigned most = KEPT_BYTES / record->block_size;
-    if (!pool_requests(record)) {
-        return owner->used[class_index].head ? SHOWN_FROM : 0;
+    if (UNLIKELY(!pool_requests(record))) {
+        return count < SHOWN_FROM && owner->used[class_index].head;
     }
-    return most < KEPT_BLOCKS ? most : KEPT_BLOCKS;
+    return count < KEPT_BLOCKS && (count + 1) * record->block_size <= KEPT_BYTES;
 }
 
-/* Keeps one block, if its class is to have more. */
-static SELDOM bool keep(struct owner *owner, const struct pool *pool, struct block *block)
+/* Keeps one block, if its class is to have more and it is not the one kept last. Nearly hot. */
+static inline bool keep(struct owner *owner, const struct pool *pool, struct block *block)
 {
     unsigned class_index = pool->class_index;
     struct pool *record = &owner->foreign[class_index];
     unsigned count = count_of(record);
-    if (count >= most_kept(owner, class_index)) {
+    if (!has_room(owner, class_index, count) || UNLIKELY(record->free == block)) {
         return false;
     }
     block->next = record->free;
@@ -84,9 +83,15 @@ static SELDOM bool keep(struct owner *owner, const struct pool *pool, struct blo
     return true;
 }
 
-SELDOM bool foreign_keep_one(struct owner *owner, const struct pool *pool, struct block *block)
+bool foreign_keep_one(struct owner *owner, const struct pool *pool, struct block *block)
 {
     return pool->class_index < records(owner->heap) && keep(owner, pool, block);
+}
+
+bool foreign_keeps(const struct owner *owner, const struct pool *pool, const struct block *block)
+{
+    return owner->foreign && pool->class_index < records(owner->heap) &&
+           owner->foreign[pool->class_index].free == block;
 }
 
 /* Keeps a block on its way, if it may be kept and there is room. */

@@ -1031,6 +1031,13 @@ static inline bool free_to_outbox(struct owner *owner, struct pool *pool, void *
     return true;
 }
 
+/* One that an ended thread left, by a thread that keeps such: of the common owner's, as `to` is. */
+static inline bool free_to_kept(struct owner *owner, const struct owner *to, const struct pool *pool, void *address)
+{
+    return owner->foreign && to->heap == owner->heap && !owner->exact && pool_is_class(pool) &&
+           is_sound(pool, address) && foreign_keep_one(owner, pool, address);
+}
+
 bool owner_free_quick(struct owner *owner, void *address, struct pool *pool)
 {
     const struct owner *to = pool_owner(pool);
@@ -1042,7 +1049,9 @@ bool owner_free_quick(struct owner *owner, void *address, struct pool *pool)
 
 static __attribute__((noinline)) void free_elsewhere(void *address, struct pool *pool, struct owner *owner)
 {
-    if (!free_to_outbox(owner, pool, address)) {
+    const struct owner *to = pool_owner(pool);
+    bool left = to && to->common;
+    if (!(left ? free_to_kept(owner, to, pool, address) : free_to_outbox(owner, pool, address))) {
         free_slowly(owner, address);
     }
 }

@@ -7,6 +7,8 @@
 #include <semaphore.h>
 #include <stdlib.h>
 
+#include "heap/owner.h"
+#include "heap/pagemap.h"
 #include "heap/types.h"
 #include "heap/watch.h"
 #include "support/os_fake.h"
@@ -915,11 +917,65 @@ static void blocks_freed_for_a_sleeping_thread_serve_who_frees_them(void **state
     cairn_heap_destroy(heap);
 }
 
+/* Replaces some of the sleeper's blocks, so that some are kept, and wakes it; then frees what it left. */
+static void a_block_kept_from_an_ended_thread_and_freed_twice_is_told(void **state)
+{
+    (void)state;
+    only_with_pools();
+    enum { REPLACED = 17000, ROOM = 64, ASKED = 1000 };
+    static struct sleeper sleeper;
+    pthread_t thread;
+    cairn_heap *heap = heap_of_preset("default", false);
+    sleeper = (struct sleeper){.heap = heap};
+    assert_int_equal(sem_init(&sleeper.filled, 0, 0), 0);
+    assert_int_equal(sem_init(&sleeper.may_end, 0, 0), 0);
+    start_thread(&thread, fill_and_sleep, &sleeper);
+    sem_wait(&sleeper.filled);
+    for (size_t i = 0; i < REPLACED; i++) {
+        cairn_free(heap, sleeper.blocks[i]);
+        sleeper.blocks[i] = cairn_alloc(heap, FEW_SIZE);
+        assert_non_null(sleeper.blocks[i]);
+    }
+    sem_post(&sleeper.may_end);
+    join_thread(thread);
+    static void *more[ROOM + ASKED];
+    for (size_t i = 0; i < ROOM; i++) {
+        more[i] = cairn_alloc(heap, FEW_SIZE);
+        assert_non_null(more[i]);
+    }
+    size_t live = live_of(heap, FEW_SIZE);
+    void *left = sleeper.blocks[REPLACED + 1000]; /* in a full pool */
+    assert_true(pool_owner(pagemap_get(left))->common);
+    misuse_record_start();
+    cairn_free(heap, left);
+    assert_int_equal(live_of(heap, FEW_SIZE), live); /* kept: to its pool it is in use */
+    assert_int_equal(misuse_record_now()->count, 0);
+    cairn_free(heap, left);
+    assert_int_equal(misuse_record_stop()->count, 1);
+    assert_int_equal(misuse_record_now()->last.kind, CAIRN_MISUSE_DOUBLE_FREE);
+    assert_ptr_equal(misuse_record_now()->last.address, left);
+    size_t served = 0; /* with that block, once */
+    for (size_t i = 0; i < ROOM + ASKED; i++) {
+        more[i] = i < ROOM ? more[i] : cairn_alloc(heap, FEW_SIZE);
+        served += more[i] == left;
+    }
+    assert_int_equal(served, 1);
+    for (size_t i = 0; i < ASLEEP; i++) {
+        cairn_free(heap, sleeper.blocks[i] == left ? NULL : sleeper.blocks[i]);
+    }
+    for (size_t i = 0; i < ROOM + ASKED; i++) {
+        cairn_free(heap, more[i]);
+    }
+    expect_empty(heap);
+    cairn_heap_destroy(heap);
+}
+
 int main(void)
 {
     os_fake_install();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_thread_that_only_frees_gets_its_own_blocks_back),
+        cmocka_unit_test(a_block_kept_from_an_ended_thread_and_freed_twice_is_told),
         cmocka_unit_test(pools_of_ended_threads_do_not_wait_for_who_only_frees),
         cmocka_unit_test(blocks_freed_for_a_sleeping_thread_serve_who_frees_them),
         cmocka_unit_test(blocks_outlive_the_thread_that_asked_for_them),
