@@ -5,8 +5,11 @@
 
 #include "heap/foreign.h"
 
+#include <errno.h>
+
 #include "heap/envelope.h"
 #include "heap/meta.h"
+#include "heap/misuse.h"
 #include "heap/owner.h"
 #include "heap/remote.h"
 
@@ -64,13 +67,25 @@ static inline bool has_room(const struct owner *owner, unsigned class_index, uns
     return count < KEPT_BLOCKS && (count + 1) * record->block_size <= KEPT_BYTES;
 }
 
-/* Keeps one block, if its class is to have more and it is not the one kept last. Nearly hot. */
+static SELDOM __attribute__((noinline)) void report_kept(const struct owner *owner, const struct block *block)
+{
+    int saved = errno;
+    misuse_report(CAIRN_MISUSE_DOUBLE_FREE, "free", block, owner->heap);
+    errno = saved;
+}
+
+/* Keeps one block, if its class is to have more. The one kept last is free: it is reported, and stays where it is. Nearly
+ * hot. */
 static inline bool keep(struct owner *owner, const struct pool *pool, struct block *block)
 {
     unsigned class_index = pool->class_index;
     struct pool *record = &owner->foreign[class_index];
     unsigned count = count_of(record);
-    if (!has_room(owner, class_index, count) || UNLIKELY(record->free == block)) {
+    if (UNLIKELY(record->free == block)) {
+        report_kept(owner, block);
+        return true;
+    }
+    if (!has_room(owner, class_index, count)) {
         return false;
     }
     block->next = record->free;
@@ -86,12 +101,6 @@ static inline bool keep(struct owner *owner, const struct pool *pool, struct blo
 bool foreign_keep_one(struct owner *owner, const struct pool *pool, struct block *block)
 {
     return pool->class_index < records(owner->heap) && keep(owner, pool, block);
-}
-
-bool foreign_keeps(const struct owner *owner, const struct pool *pool, const struct block *block)
-{
-    return owner->foreign && pool->class_index < records(owner->heap) &&
-           owner->foreign[pool->class_index].free == block;
 }
 
 /* Keeps a block on its way, if it may be kept and there is room. */

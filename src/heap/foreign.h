@@ -27,16 +27,14 @@ static inline bool foreign_allowed(const struct owner *owner)
     return !owner->exact && !owner->common && !owner->heap->single;
 }
 
-/* Takes blocks out of a chain and keeps them, as far as there is room for them in their class. */
+/* Takes blocks out of a chain and keeps them, as far as there is room for them in their class; of one that is kept
+ * already, see foreign_keep_one(). */
 void foreign_keep(struct owner *owner, struct outbox *chain);
 
-/* Keeps one block of the common owner's, if there is room for it and it is not the one kept last; `owner` has records.
- * Adopting its pool would give one thread all the free blocks there, which another may need more. Nearly hot: so a thread
- * frees what an ended one left. */
+/* Keeps one block of the common owner's, if there is room for it; `owner` has records. Adopting its pool would give one
+ * thread all the free blocks there, which another may need more. The block of its class that was kept last is free: it is
+ * reported as freed twice, and true returned. errno is preserved. Nearly hot: so a thread frees what an ended one left. */
 bool foreign_keep_one(struct owner *owner, const struct pool *pool, struct block *block);
-
-/* Is it the block of its class that was kept last? Then it is free. The pool is of a class. */
-bool foreign_keeps(const struct owner *owner, const struct pool *pool, const struct block *block);
 
 /* A block that is kept for a class, NULL: none. The next ones are shown in the direct table. */
 void *foreign_take(struct owner *owner, unsigned class_index);

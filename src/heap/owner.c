@@ -1038,20 +1038,25 @@ static inline bool free_to_kept(struct owner *owner, const struct owner *to, con
            is_sound(pool, address) && foreign_keep_one(owner, pool, address);
 }
 
+/* One that the recent chain is not for. */
+static inline bool free_to_other(struct owner *owner, const struct owner *to, struct pool *pool, void *address)
+{
+    bool left = to && to->common;
+    return left ? free_to_kept(owner, to, pool, address) : free_to_outbox(owner, pool, address);
+}
+
 bool owner_free_quick(struct owner *owner, void *address, struct pool *pool)
 {
     const struct owner *to = pool_owner(pool);
     if (to == owner) {
         return free_to_full(owner, pool, address) || free_to_quick(owner, pool, address);
     }
-    return free_to_recent(owner, to, pool, address) || free_to_outbox(owner, pool, address);
+    return free_to_recent(owner, to, pool, address) || free_to_other(owner, to, pool, address);
 }
 
 static __attribute__((noinline)) void free_elsewhere(void *address, struct pool *pool, struct owner *owner)
 {
-    const struct owner *to = pool_owner(pool);
-    bool left = to && to->common;
-    if (!(left ? free_to_kept(owner, to, pool, address) : free_to_outbox(owner, pool, address))) {
+    if (!free_to_other(owner, pool_owner(pool), pool, address)) {
         free_slowly(owner, address);
     }
 }

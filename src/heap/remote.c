@@ -269,10 +269,6 @@ void remote_free(struct owner *owner, struct pool *pool, struct block *block)
 {
     struct owner *to = pool_owner(pool);
     bool adoptable = owner && to->common && to->heap == owner->heap;
-    if (adoptable && foreign_keeps(owner, pool, block)) {
-        misuse_report(CAIRN_MISUSE_DOUBLE_FREE, "free", block, owner->heap);
-        return;
-    }
     if (adoptable && UNLIKELY(owner->foreign != NULL) && foreign_keep_one(owner, pool, block)) {
         return;
     }

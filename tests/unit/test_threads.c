@@ -881,6 +881,15 @@ static void *fill_and_sleep(void *argument)
     return NULL;
 }
 
+static void start_sleeper(struct sleeper *sleeper, pthread_t *thread, cairn_heap *heap)
+{
+    *sleeper = (struct sleeper){.heap = heap};
+    assert_int_equal(sem_init(&sleeper->filled, 0, 0), 0);
+    assert_int_equal(sem_init(&sleeper->may_end, 0, 0), 0);
+    start_thread(thread, fill_and_sleep, sleeper);
+    sem_wait(&sleeper->filled);
+}
+
 /* One thread makes all blocks and then sleeps; another replaces each of them, twice. What it frees serves its own
  * requests: the blocks that wait for the sleeper do not grow without bound. */
 static void blocks_freed_for_a_sleeping_thread_serve_who_frees_them(void **state)
@@ -890,11 +899,7 @@ static void blocks_freed_for_a_sleeping_thread_serve_who_frees_them(void **state
     static struct sleeper sleeper;
     pthread_t thread;
     cairn_heap *heap = heap_of_preset("default", false);
-    sleeper = (struct sleeper){.heap = heap};
-    assert_int_equal(sem_init(&sleeper.filled, 0, 0), 0);
-    assert_int_equal(sem_init(&sleeper.may_end, 0, 0), 0);
-    start_thread(&thread, fill_and_sleep, &sleeper);
-    sem_wait(&sleeper.filled);
+    start_sleeper(&sleeper, &thread, heap);
     for (size_t i = 0; i < 2 * (size_t)ASLEEP; i++) {
         void **block = &sleeper.blocks[i % ASLEEP];
         cairn_free(heap, *block);
@@ -926,11 +931,7 @@ static void a_block_kept_from_an_ended_thread_and_freed_twice_is_told(void **sta
     static struct sleeper sleeper;
     pthread_t thread;
     cairn_heap *heap = heap_of_preset("default", false);
-    sleeper = (struct sleeper){.heap = heap};
-    assert_int_equal(sem_init(&sleeper.filled, 0, 0), 0);
-    assert_int_equal(sem_init(&sleeper.may_end, 0, 0), 0);
-    start_thread(&thread, fill_and_sleep, &sleeper);
-    sem_wait(&sleeper.filled);
+    start_sleeper(&sleeper, &thread, heap);
     for (size_t i = 0; i < REPLACED; i++) {
         cairn_free(heap, sleeper.blocks[i]);
         sleeper.blocks[i] = cairn_alloc(heap, FEW_SIZE);
