@@ -7,16 +7,14 @@
 
 #include "heap/meta.h"
 
-static unsigned most_kept(size_t list)
-{
-    return list <= QUICK_CUT / HOLE_UNIT + 1 ? QUICK_KEPT : list > QUICK_LARGE / HOLE_UNIT ? QUICK_KEPT_LARGE : 0;
-}
-
 static void empty_lists(struct quick_lists *quick)
 {
     for (size_t list = 0; list < QUICK_LISTS; list++) {
         quick->first[list] = NULL;
-        atomic_store_explicit(&quick->room[list], (uint8_t)most_kept(list), memory_order_relaxed);
+        atomic_store_explicit(&quick->room[list], QUICK_KEPT, memory_order_relaxed);
+    }
+    for (unsigned place = 0; place < QUICK_RECENT; place++) {
+        atomic_store_explicit(&quick->recent[place].size, 0, memory_order_relaxed);
     }
 }
 
@@ -31,7 +29,7 @@ SELDOM bool quick_start(struct hole_space *space)
 
 static unsigned kept_in(const struct quick_lists *quick, size_t list)
 {
-    return most_kept(list) - atomic_load_explicit(&quick->room[list], memory_order_relaxed);
+    return QUICK_KEPT - atomic_load_explicit(&quick->room[list], memory_order_relaxed);
 }
 
 static void set_rest(struct quick_lists *quick, struct chunk *rest, size_t size)
@@ -96,6 +94,25 @@ void *quick_alloc(struct hole_space *space, size_t size, bool may_grow)
     return chunk_block(cut(space, need));
 }
 
+static struct chunk *take_place(struct quick_recent *recent)
+{
+    struct chunk *chunk = recent->chunk;
+    atomic_store_explicit(&recent->size, 0, memory_order_relaxed);
+    chunk_set(chunk, chunk_header(chunk) ^ ~CHUNK_LOW);
+    return chunk;
+}
+
+void *quick_replace(const struct hole_space *space, void *block)
+{
+    struct quick_lists *quick = space->quick;
+    if (!quick || !quick_is_larger(chunk_size(chunk_of(block)))) {
+        return block;
+    }
+    struct chunk *oldest = take_place(&quick->recent[(quick->newest + 1) % QUICK_RECENT]);
+    (void)quick_keep_recent(quick, chunk_of(block));
+    return chunk_block(oldest);
+}
+
 void quick_flush(struct hole_space *space)
 {
     struct quick_lists *quick = space->quick;
@@ -104,6 +121,13 @@ void quick_flush(struct hole_space *space)
     }
     for (size_t list = 0; quick && list < QUICK_LISTS; list++) {
         for (struct chunk *chunk; (chunk = quick_pop(quick, list)) != NULL;) {
+            holes_free(space, holes_segment_of(chunk), chunk_block(chunk));
+        }
+    }
+    for (unsigned place = 0; quick && place < QUICK_RECENT; place++) {
+        struct quick_recent *recent = &quick->recent[place];
+        if (atomic_load_explicit(&recent->size, memory_order_relaxed)) {
+            struct chunk *chunk = take_place(recent);
             holes_free(space, holes_segment_of(chunk), chunk_block(chunk));
         }
     }
@@ -129,6 +153,11 @@ struct quick_sum quick_sum(const struct hole_space *space)
     for (size_t list = 0; list < QUICK_LISTS; list++) {
         sum.blocks += kept_in(quick, list);
         sum.bytes += kept_in(quick, list) * list * HOLE_UNIT;
+    }
+    for (unsigned place = 0; place < QUICK_RECENT; place++) {
+        size_t size = atomic_load_explicit(&quick->recent[place].size, memory_order_relaxed);
+        sum.blocks += size != 0;
+        sum.bytes += size;
     }
     size_t rest = atomic_load_explicit(&quick->rest_size, memory_order_relaxed);
     sum.blocks += rest != 0;
@@ -157,6 +186,13 @@ SELDOM const char *quick_check(const struct hole_space *space)
         }
         if (left) {
             return "a quick list is shorter than it says";
+        }
+    }
+    for (unsigned place = 0; quick && place < QUICK_RECENT; place++) {
+        const struct quick_recent *recent = &quick->recent[place];
+        size_t size = atomic_load_explicit(&recent->size, memory_order_relaxed);
+        if (size && (chunk_size(recent->chunk) != size || !chunk_is_kept(space, recent->chunk))) {
+            return "a recent block is not one that was kept, or was written to";
         }
     }
     return NULL;

@@ -135,7 +135,9 @@ static void hole_free(cairn_heap *heap, struct pool *pool, void *block)
     if (heap->exact) {
         exact_freed(heap, holes_usable(block));
     }
-    holes_free(&heap->holes, segment_of_record(pool), block);
+    void *gone = quick_replace(&heap->holes, block);
+    struct segment *segment = gone == block ? segment_of_record(pool) : holes_segment_of(chunk_of(gone));
+    holes_free(&heap->holes, segment, gone);
     holes_changed(heap, before);
 }
 

@@ -366,7 +366,7 @@ static inline void *move_kept(struct owner *owner, struct pool *pool, void *bloc
 }
 
 /* Resizes a block of a hole: by keeping it for another and taking one that was kept, or one of a pool if it shrinks as far,
- * or in place, with some room for the next time. NULL if that is not enough. */
+ * or in place, with some room for the next time, as larger ones always are: there is more to copy. NULL if that is not enough. */
 static inline void *resize_kept(struct owner *owner, struct pool *pool, void *block, size_t size)
 {
     cairn_heap *heap = owner->heap;
@@ -384,7 +384,8 @@ static inline void *resize_kept(struct owner *owner, struct pool *pool, void *bl
                                        : move_kept(owner, pool, block, owner_alloc_ready(owner, size, false), size);
     }
     size_t wanted = with_slack(have, size);
-    void *moved = move_kept(owner, pool, block, quick_take(holes, wanted), have < size ? have : size);
+    void *kept = wanted <= QUICK_CUT ? quick_take(holes, wanted) : NULL;
+    void *moved = move_kept(owner, pool, block, kept, have < size ? have : size);
     return moved || wanted == size ? moved : large_resize(pool, block, wanted);
 }
 

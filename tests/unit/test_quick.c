@@ -10,6 +10,7 @@
 #include "heap/front.h"
 #include "heap/geometry.h"
 #include "heap/hole_quick.h"
+#include "heap/large.h"
 #include "heap/types.h"
 #include "support/test.h"
 
@@ -142,9 +143,12 @@ static void what_is_kept_serves_before_a_request_is_refused(void **state)
     for (size_t i = 0; i < BLOCKS; i++) {
         blocks[i] = get(heap, 1024 + 16 * i);
     }
+    void *larger = get(heap, 3 * 1024);
     for (size_t i = 0; i < BLOCKS; i++) {
         cairn_free(heap, blocks[i]);
     }
+    cairn_free(heap, larger);
+    assert_true(quick_sum(&heap->holes).blocks > BLOCKS);
     void *large = get(heap, LIMIT - 1024);
     assert_int_equal(stats_of(heap)->requests_failed, 0);
     heap_is_sound(heap);
@@ -185,25 +189,74 @@ static void zeros_are_zeros_in_a_block_that_was_kept(void **state)
     cairn_heap_destroy(heap);
 }
 
-static void fewer_of_the_larger_sizes_are_kept(void **state)
+enum { LARGE = 4136, LARGE_STEP = 512 }; /* whole chunks */
+
+/* As many larger blocks of different sizes as are kept, and some; each has a neighbour in use, so that none joins another. */
+static void get_large(cairn_heap *heap, void **blocks, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        blocks[i] = get(heap, LARGE + i * LARGE_STEP);
+        (void)get(heap, QUICK_CUT + 100);
+    }
+}
+
+static void of_larger_blocks_those_freed_last_are_kept(void **state)
 {
     (void)state;
-    enum { LARGE = 4129 };
+    enum { MORE = 3, COUNT = QUICK_RECENT + MORE };
     cairn_heap *heap = packed_heap(0);
-    void *blocks[QUICK_KEPT_LARGE + 3];
-    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
-        blocks[i] = get(heap, LARGE);
-    }
-    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+    void *blocks[COUNT];
+    get_large(heap, blocks, COUNT);
+    large_flush(heap);
+    size_t holes = stats_of(heap)->holes;
+    size_t live = stats_of(heap)->live_blocks;
+    for (size_t i = 0; i < COUNT; i++) {
         cairn_free(heap, blocks[i]);
         heap_is_sound(heap);
     }
-    assert_int_equal(quick_sum(&heap->holes).blocks, QUICK_KEPT_LARGE);
-    assert_ptr_equal(get(heap, LARGE), blocks[QUICK_KEPT_LARGE - 1]);
-    assert_int_equal(quick_sum(&heap->holes).blocks, QUICK_KEPT_LARGE - 1);
-    cairn_free(heap, get(heap, QUICK_MAX + 16));
-    assert_int_equal(quick_sum(&heap->holes).blocks, QUICK_KEPT_LARGE - 1);
+    assert_int_equal(quick_sum(&heap->holes).blocks, QUICK_RECENT);
+    assert_int_equal(stats_of(heap)->holes, holes + COUNT);
+    assert_int_equal(stats_of(heap)->live_blocks, live - COUNT);
+    for (size_t i = COUNT; i-- > MORE;) {
+        assert_ptr_equal(get(heap, LARGE + i * LARGE_STEP), blocks[i]);
+        heap_is_sound(heap);
+    }
+    assert_int_equal(quick_sum(&heap->holes).blocks, 0);
+    assert_int_equal(stats_of(heap)->live_blocks, live - MORE);
+    cairn_heap_destroy(heap);
+}
+
+static void a_larger_block_serves_what_is_hardly_smaller(void **state)
+{
+    (void)state;
+    cairn_heap *heap = packed_heap(0);
+    void *too_large = get(heap, QUICK_MAX + QUICK_MAX / QUICK_WASTE + HOLE_UNIT);
+    void *blocks[2];
+    get_large(heap, blocks, COUNT_OF(blocks));
+    size_t size = LARGE + LARGE_STEP;
+    cairn_free(heap, blocks[0]);
+    cairn_free(heap, blocks[1]);
+    size_t least = size;
+    while (holes_chunk_size(least - HOLE_UNIT) * (QUICK_WASTE + 1) / QUICK_WASTE >= holes_chunk_size(size)) {
+        least -= HOLE_UNIT;
+    }
+    assert_in_range(size - least, size / 2 / QUICK_WASTE, size / QUICK_WASTE);
+    assert_ptr_not_equal(get(heap, size + 1), blocks[1]);
+    void *block = get(heap, least);
+    assert_ptr_equal(block, blocks[1]);
+    assert_true(cairn_usable_size(block) >= size);
+    assert_ptr_equal(get(heap, LARGE), blocks[0]);
     heap_is_sound(heap);
+    cairn_free(heap, blocks[1]);
+    assert_ptr_not_equal(get(heap, least - HOLE_UNIT), blocks[1]);
+    misuse_record_start();
+    cairn_free(heap, blocks[1]);
+    assert_int_equal(misuse_record_now()->last.kind, CAIRN_MISUSE_DOUBLE_FREE);
+    assert_int_equal(misuse_record_stop()->count, 1);
+    heap_is_sound(heap);
+    assert_int_equal(quick_sum(&heap->holes).blocks, 1);
+    cairn_free(heap, too_large);
+    assert_int_equal(quick_sum(&heap->holes).blocks, 1);
     cairn_heap_destroy(heap);
 }
 
@@ -352,7 +405,8 @@ int main(void)
         cmocka_unit_test(what_is_kept_serves_before_a_request_is_refused),
         cmocka_unit_test(a_block_that_is_kept_is_freed_twice),
         cmocka_unit_test(zeros_are_zeros_in_a_block_that_was_kept),
-        cmocka_unit_test(fewer_of_the_larger_sizes_are_kept),
+        cmocka_unit_test(of_larger_blocks_those_freed_last_are_kept),
+        cmocka_unit_test(a_larger_block_serves_what_is_hardly_smaller),
         cmocka_unit_test(a_buffer_cut_short_goes_to_a_pool),
         cmocka_unit_test(what_creeps_has_room_for_the_next_steps),
         cmocka_unit_test(room_that_is_refused_refuses_no_growth),
