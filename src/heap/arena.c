@@ -204,22 +204,21 @@ static size_t cool(cairn_heap *heap)
     return purged;
 }
 
-void heap_cooled(cairn_heap *heap, size_t bytes, uint64_t now)
+void heap_cooled(cairn_heap *heap, size_t bytes)
 {
     size_t enough = heap->held_peak;
     unsigned more = heap->keep_step;
-    if (heap->cool_pace) {
-        uint64_t borne = (now - heap->cooled_at) * heap->cool_pace + (heap->held_peak - heap->cooled_peak);
-        size_t once = heap->cool_pace * COOL_ONCE_MS;
-        enough = enough > once ? enough : once;
-        heap->cooled_at = now;
+    if (heap->cool_part) {
+        size_t borne = (heap->taken_bytes - heap->cooled_at) / heap->cool_part + (heap->held_peak - heap->cooled_peak);
+        enough = enough > COOL_ONCE ? enough : COOL_ONCE;
+        heap->cooled_at = heap->taken_bytes;
         heap->cooled_peak = heap->held_peak;
-        heap->cooled_bytes -= borne < heap->cooled_bytes ? (size_t)borne : heap->cooled_bytes;
+        heap->cooled_bytes -= borne < heap->cooled_bytes ? borne : heap->cooled_bytes;
         if (!heap->cooled_bytes) {
-            heap->cooled_since = now;
+            heap->cooled_since = heap->taken_bytes;
         }
-        bool twice_the_pace = (now - heap->cooled_since) * heap->cool_pace <= enough;
-        more = twice_the_pace ? heap->keep_most : more;
+        bool twice_the_part = (heap->taken_bytes - heap->cooled_since) / heap->cool_part <= enough;
+        more = twice_the_part ? heap->keep_most : more;
     }
     heap->cooled_bytes += bytes;
     if (heap->cooled_bytes <= enough || heap->keep_percent >= heap->keep_most) {
@@ -235,7 +234,7 @@ void heap_cooled(cairn_heap *heap, size_t bytes, uint64_t now)
 void arena_cool(cairn_heap *heap)
 {
     if (UNLIKELY(kept(heap) > most_kept(heap))) {
-        heap_cooled(heap, cool(heap), os_clock_ms());
+        heap_cooled(heap, cool(heap));
     }
     if (UNLIKELY(heap->huge_cached_bytes) && kept(heap) > heap->held_peak) {
         (void)large_cool(heap, kept(heap) - heap->held_peak);
@@ -573,6 +572,7 @@ bool heap_hold(cairn_heap *heap, size_t bytes)
     }
     size_t held = heap->held_bytes + bytes;
     heap->held_bytes = held;
+    heap->taken_bytes += bytes;
     if (held > heap->held_peak) {
         heap->held_peak = held;
         if (UNLIKELY(held > heap->next_look)) {

@@ -22,7 +22,7 @@
 
 #include "heap/types.h"
 
-enum { KEEP_BYTES_PER_PERCENT = 16 * 1024, COOL_ONCE_MS = 250 };
+enum { KEEP_BYTES_PER_PERCENT = 16 * 1024, COOL_ONCE = 4 * 1024 * 1024 };
 
 /* What may still be kept warm (free slots with pages, used pages inside holes, cached mappings) so that with what is
  * held it stays within keep_percent of the most that was ever held: keeping pages never raises the peak by more. */
@@ -35,9 +35,10 @@ void arena_cool(cairn_heap *heap);
 
 /* So many bytes were purged for that bound. A heap whose work swings between pools and holes touches them again soon, a page
  * fault for each page, so it may keep keep_step percent more, up to keep_most, once these are as many bytes as it ever held at
- * a time. With a cool_pace, what comes no faster costs too little to be counted, what the heap grew by is not touched again, and
- * a quarter of a second's worth is borne once; what comes twice as fast leads to keep_most at once. */
-void heap_cooled(cairn_heap *heap, size_t bytes, uint64_t now);
+ * a time. With a cool_part, that part of what the heap takes costs too little to be counted, what the heap grew by is not touched
+ * again, and COOL_ONCE bytes are borne once; what comes to twice the part leads to keep_most at once. No clock is read: what a
+ * program keeps does not depend on how busy the machine is. */
+void heap_cooled(cairn_heap *heap, size_t bytes);
 
 /* A tick has purged so many bytes. Now and then it is judged how much of what ticks purged was touched again since: if
  * that is much, the heap's delay doubles, up to 4 times what its option says, and falls again when it is little. */

@@ -82,16 +82,11 @@ static inline void *alloc_ready_aligned(struct owner *owner, size_t alignment, s
     return (uintptr_t)pool->free & mask ? NULL : owner_pop(pool, late);
 }
 
-/* The same for more than DIRECT_MAX bytes. */
-static inline void *alloc_above_aligned(const struct owner *owner, size_t alignment, size_t size)
+/* Are all blocks of a class aligned? */
+static inline bool is_aligned_class(const cairn_heap *heap, unsigned class_index, size_t mask)
 {
-    size_t mask = alignment - 1;
-    size_t rounded = (size + mask) & ~mask;
-    if (rounded <= DIRECT_MAX || (alignment & mask) || rounded < size) {
-        return NULL;
-    }
-    struct pool *pool = pool_above(owner, rounded);
-    return pool && pool->free != owner->end && !((uintptr_t)pool->free & mask) ? owner_take(pool) : NULL;
+    const struct size_class *class = &heap->classes[class_index];
+    return ((class->block_size | class->first_block) & mask) == 0 && heap->spaces[class->space].slot_size > mask;
 }
 
 /* The class whose blocks are all aligned and hold `size` bytes, or -1. */
@@ -102,9 +97,7 @@ static int aligned_class(const cairn_heap *heap, size_t alignment, size_t size)
         return -1;
     }
     for (unsigned c = class_of(heap, rounded ? rounded : alignment); c < heap->class_count; c++) {
-        const struct size_class *class = &heap->classes[c];
-        const struct space *space = &heap->spaces[class->space];
-        if (((class->block_size | class->first_block) & (alignment - 1)) == 0 && space->slot_size >= alignment) {
+        if (is_aligned_class(heap, c, alignment - 1)) {
             return (int)c;
         }
     }
@@ -144,12 +137,20 @@ static __attribute__((noinline)) void *search_aligned(cairn_heap *heap, struct o
     return LIKELY(block) ? block : large_after_pools(heap, size, alignment, saved);
 }
 
-/* What alloc_ready_aligned() does not serve. */
+/* What alloc_ready_aligned() does not serve. Nearly hot: the class of the rounded size mostly is aligned. */
 static __attribute__((noinline)) void *alloc_aligned_slow(cairn_heap *heap, struct owner *owner, size_t alignment,
                                                           size_t size)
 {
-    void *block = alloc_above_aligned(owner, alignment, size);
-    return LIKELY(block != NULL) ? block : search_aligned(heap, owner, alignment, size);
+    size_t mask = alignment - 1;
+    size_t rounded = (size + mask) & ~mask;
+    if (rounded && rounded >= size && rounded < heap->pooled_end && !(alignment & mask) && !heap->meta.region &&
+        owner != &owner_none) {
+        unsigned class_index = class_of(heap, rounded);
+        if (LIKELY(is_aligned_class(heap, class_index, mask))) {
+            return owner_serve(owner, class_index, size);
+        }
+    }
+    return search_aligned(heap, owner, alignment, size);
 }
 
 void *cairn_alloc_aligned(cairn_heap *heap, size_t alignment, size_t size)

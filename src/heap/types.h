@@ -362,7 +362,7 @@ struct cairn_heap {
     unsigned keep_percent;   /* the option's at first; grows to keep_most, see heap_cooled; under the lock */
     unsigned keep_most, keep_step;
     size_t keep_bytes; /* beside the percent */
-    size_t cool_pace;  /* bytes a millisecond, see heap_cooled; 0: none is borne */
+    size_t cool_part;  /* one in so many of the bytes taken may be cooled, see heap_cooled; 0: none is borne */
     cairn_fit fit;
     cairn_huge huge_pages;
     unsigned keep_free_arenas; /* of each space, and as many segments */
@@ -396,16 +396,17 @@ struct cairn_heap {
     struct supply *supply;        /* shared with other heaps; NULL: none */
     struct meta meta;
     size_t held_bytes, held_peak;
-    size_t next_look;  /* of held_peak: beyond, it is looked how much quick lists keep, see large_flush_at_peak */
-    size_t warm_bytes; /* free slots that hold pages: the sum of free & dirty */
+    size_t taken_bytes; /* ever: the sum of what held_bytes grew by */
+    size_t next_look;   /* of held_peak: beyond, it is looked how much quick lists keep, see large_flush_at_peak */
+    size_t warm_bytes;  /* free slots that hold pages: the sum of free & dirty */
     struct {
         uint64_t end;       /* on os_clock_ms(); 0: no tick yet */
         size_t bytes, kept; /* purged by ticks since its start; kept at its start */
     } window;
     size_t
         cooled_bytes; /* that count, see heap_cooled: since the heap was made or keep_percent grew, less what is borne */
-    uint64_t cooled_since, cooled_at; /* the first and the last of them, on os_clock_ms() */
-    size_t cooled_peak;               /* what held_peak was then */
+    size_t cooled_since, cooled_at; /* what taken_bytes was at the first and at the last of them */
+    size_t cooled_peak;             /* what held_peak was at the last */
     size_t arenas_created, arenas_released;
     struct hole_space holes; /* large blocks */
     uint64_t holes_due;      /* what holes_due() said last */

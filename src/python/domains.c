@@ -35,13 +35,13 @@
 
 enum { DOMAINS = CAIRN_DOMAIN_OBJECT + 1 };
 /* Stock Python keeps little: what is free must hardly raise the peak. But a program whose work swings so much that it would pay
- * more than 24,000 page faults a second for that may keep more. */
+ * for more than a quarter of what it takes with page faults may keep more. */
 enum {
     PYTHON_KEEP_PERCENT = 5, /* the bytes beside the percent, and from when on holes may have huge pages */
     PYTHON_KEEP_FIRST = 1,
     PYTHON_KEEP_STEP = 10,
     PYTHON_KEEP_MOST = 30,
-    PYTHON_COOL_PACE = 96 * 1024
+    PYTHON_COOL_PART = 4
 };
 /* Any Python asks for many objects of up to FEW_ABOVE bytes, for fewer of most larger sizes, and beside its objects for a few
  * hundred small blocks, of which a dozen stay. */
@@ -233,7 +233,7 @@ static SELDOM cairn_heap *make_heap(bool single)
         heap->keep_percent = PYTHON_KEEP_FIRST;
         heap->keep_step = PYTHON_KEEP_STEP;
         heap->keep_most = PYTHON_KEEP_MOST;
-        heap->cool_pace = PYTHON_COOL_PACE;
+        heap->cool_part = PYTHON_COOL_PART;
         heap->huge_arenas = options->gc.snapshot;
     }
     return heap;

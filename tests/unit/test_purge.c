@@ -214,55 +214,74 @@ static void a_heap_that_cools_the_same_pages_again_and_again_keeps_up_to_twice_a
     cairn_heap_destroy(heap);
 }
 
-/* The heap is told, at moments of the test's own clock, that it has purged so much for the bound. */
-static void what_is_cooled_at_the_heaps_pace_does_not_raise_its_bound(void **state)
+/* The heap is told that it took so much, and has purged so much for the bound. */
+static void cooled_after(cairn_heap *heap, size_t taken, size_t bytes)
+{
+    heap->taken_bytes += taken;
+    heap_cooled(heap, bytes);
+}
+
+static void what_is_cooled_for_a_part_of_what_is_taken_does_not_raise_the_bound(void **state)
 {
     (void)state;
-    enum { LIVE = 512, SECOND = 1000 };
+    enum { LIVE = 2048, PART = 4 };
     cairn_heap *heap = heap_that_keeps(5);
     void **blocks = fill_pools(heap, LIVE);
     size_t peak = heap->held_peak;
-    size_t pace = peak / 4 / SECOND;
-    uint64_t now = SECOND;
+    assert_true(peak > COOL_ONCE);
+    assert_int_equal(heap->taken_bytes, peak);
     heap->keep_percent = 0;
     heap->keep_most = 15;
     heap->keep_step = 10;
-    heap->cool_pace = pace;
-    heap_cooled(heap, peak, now); /* once what it ever held is not yet enough */
-    for (int second = 0; second < 8; second++) {
-        heap_cooled(heap, pace * SECOND, now += SECOND);
+    heap->cool_part = PART;
+    cooled_after(heap, 0, peak); /* once what it ever held is not yet enough */
+    for (int i = 0; i < 8; i++) {
+        cooled_after(heap, peak, peak / PART);
         assert_int_equal(heap->cooled_bytes, peak);
         assert_int_equal(heap->keep_percent, 0);
     }
-    heap_cooled(heap, pace * SECOND + 1, now += SECOND); /* a byte more than its pace */
+    cooled_after(heap, peak, peak / PART + 1); /* a byte more than its part */
     assert_int_equal(heap->keep_percent, 10);
     assert_int_equal(heap->keep_bytes, 10 * KIB(16));
     assert_int_equal(heap->cooled_bytes, 0);
-    heap_cooled(heap, peak + 1, now);
+    cooled_after(heap, 0, peak + 1);
     assert_int_equal(heap->keep_percent, 15); /* no more than its most */
-    heap_cooled(heap, peak, now);
-    heap_cooled(heap, 1, now += 5 * SECOND); /* a calm while pays for all before it, and for nothing after it */
+    cooled_after(heap, 0, peak);
+    cooled_after(heap, PART * peak + PART, 1); /* so much taken pays for all before it, and for nothing after it */
     assert_int_equal(heap->cooled_bytes, 1);
 
     heap->keep_percent = 0;
     heap->cooled_bytes = peak;
+    size_t taken = heap->taken_bytes;
     void **more = fill_pools(heap, LIVE / 2); /* what it grows by is touched for the first time */
-    heap_cooled(heap, 0, now);
+    assert_int_equal(heap->taken_bytes - taken, heap->held_peak - peak);
+    heap->taken_bytes = taken;
+    heap_cooled(heap, 0);
     assert_int_equal(heap->cooled_bytes, 2 * peak - heap->held_peak);
-    heap_cooled(heap, heap->held_peak - heap->cooled_bytes, now);
+    heap_cooled(heap, heap->held_peak - heap->cooled_bytes);
     assert_int_equal(heap->keep_percent, 0);
-    heap_cooled(heap, 1, now); /* all in a moment: twice its pace */
-    assert_int_equal(heap->keep_percent, 15);
-
-    heap->keep_percent = 0;
-    heap->cool_pace = 8 * heap->held_peak / SECOND; /* a quarter of a second of that is twice the peak: borne once */
-    heap_cooled(heap, heap->cool_pace * SECOND / 4, now);
-    assert_int_equal(heap->keep_percent, 0);
-    heap_cooled(heap, 1, now);
+    heap_cooled(heap, 1); /* and nothing taken: twice its part */
     assert_int_equal(heap->keep_percent, 15);
     heap_is_sound(heap);
     free(blocks);
     free(more);
+    cairn_heap_destroy(heap);
+}
+
+static void a_small_heap_bears_some_cooling_once(void **state)
+{
+    (void)state;
+    cairn_heap *heap = heap_that_keeps(5);
+    void **blocks = fill_pools(heap, 16);
+    assert_true(heap->held_peak < COOL_ONCE);
+    heap->cool_part = 4;
+    unsigned percent = heap->keep_percent;
+    heap_cooled(heap, COOL_ONCE);
+    assert_int_equal(heap->keep_percent, percent);
+    heap_cooled(heap, 1);
+    assert_int_equal(heap->keep_percent, heap->keep_most);
+    assert_true(percent < heap->keep_most);
+    free(blocks);
     cairn_heap_destroy(heap);
 }
 
@@ -368,7 +387,8 @@ int main(void)
         cmocka_unit_test(pages_are_kept_for_the_delay_and_purged_by_the_next_pool_that_moves),
         cmocka_unit_test(a_pool_taken_again_before_the_delay_keeps_its_pages),
         cmocka_unit_test(a_heap_that_cools_the_same_pages_again_and_again_keeps_up_to_twice_as_much),
-        cmocka_unit_test(what_is_cooled_at_the_heaps_pace_does_not_raise_its_bound),
+        cmocka_unit_test(what_is_cooled_for_a_part_of_what_is_taken_does_not_raise_the_bound),
+        cmocka_unit_test(a_small_heap_bears_some_cooling_once),
         cmocka_unit_test(a_cached_mapping_never_raises_the_peak),
         cmocka_unit_test(the_delay_grows_while_what_is_purged_is_needed_again_and_falls_back),
         cmocka_unit_test(all_that_is_free_goes_in_a_wait_unless_the_heap_is_at_work),
