@@ -65,8 +65,7 @@ void *quick_cut(const struct hole_space *space, size_t size)
     if (!chunk) {
         return NULL;
     }
-    _Atomic(uint64_t) *served = &space->quick->served;
-    atomic_store_explicit(served, atomic_load_explicit(served, memory_order_relaxed) + 1, memory_order_relaxed);
+    quick_count_served(space->quick);
     return chunk_block(chunk);
 }
 
@@ -94,23 +93,16 @@ void *quick_alloc(struct hole_space *space, size_t size, bool may_grow)
     return chunk_block(cut(space, need));
 }
 
-static struct chunk *take_place(struct quick_recent *recent)
-{
-    struct chunk *chunk = recent->chunk;
-    atomic_store_explicit(&recent->size, 0, memory_order_relaxed);
-    chunk_set(chunk, chunk_header(chunk) ^ ~CHUNK_LOW);
-    return chunk;
-}
-
 void *quick_replace(const struct hole_space *space, void *block)
 {
     struct quick_lists *quick = space->quick;
-    if (!quick || !quick_is_larger(chunk_size(chunk_of(block)))) {
+    struct quick_recent *old = &quick->recent[(quick->newest + 1) % QUICK_RECENT];
+    if (!quick_is_larger(chunk_size(chunk_of(block))) || !atomic_load_explicit(&old->size, memory_order_relaxed)) {
         return block;
     }
-    struct chunk *oldest = take_place(&quick->recent[(quick->newest + 1) % QUICK_RECENT]);
+    void *gone = chunk_block(quick_take_place(old));
     (void)quick_keep_recent(quick, chunk_of(block));
-    return chunk_block(oldest);
+    return gone;
 }
 
 void quick_flush(struct hole_space *space)
@@ -127,7 +119,7 @@ void quick_flush(struct hole_space *space)
     for (unsigned place = 0; quick && place < QUICK_RECENT; place++) {
         struct quick_recent *recent = &quick->recent[place];
         if (atomic_load_explicit(&recent->size, memory_order_relaxed)) {
-            struct chunk *chunk = take_place(recent);
+            struct chunk *chunk = quick_take_place(recent);
             holes_free(space, holes_segment_of(chunk), chunk_block(chunk));
         }
     }

@@ -12,7 +12,7 @@
  * swept (sweep.h).
  *
  * Lock rule: only for heaps that are used by one thread at a time. That thread calls these functions, without the heap's
- * lock but for quick_flush(); the counts may be read by anyone. */
+ * lock but for quick_alloc() and quick_flush(); the counts may be read by anyone. */
 
 #ifndef CAIRN_HEAP_HOLE_QUICK_H
 #define CAIRN_HEAP_HOLE_QUICK_H
@@ -20,13 +20,14 @@
 #include "heap/hole_private.h"
 
 enum {
-    QUICK_CUT = 2048, /* bytes of the largest request that has a list and is cut from the rest */
-    QUICK_LISTS = QUICK_CUT / HOLE_UNIT + 2,
-    QUICK_KEPT = 16,   /* most blocks of a size that are kept */
-    QUICK_MAX = 16384, /* bytes of the largest request that a recent block serves */
-    QUICK_RECENT = 8,  /* most larger blocks that are kept */
-    QUICK_WASTE = 32,  /* part of a larger request by which a block for it may be too large */
-    QUICK_REST = 16384 /* bytes of a hole that are cut at once, at most */
+    QUICK_CUT = 2048 + HOLE_OVERHEAD, /* bytes of the largest request that has a list and is cut from the rest */
+    QUICK_LISTS = (QUICK_CUT + HOLE_OVERHEAD) / HOLE_UNIT + 1,
+    QUICK_KEPT = 16,     /* most blocks of a size that are kept */
+    QUICK_CHUNK = 16896, /* bytes of the largest recent chunk: 16 KiB and what a program puts before them */
+    QUICK_MAX = QUICK_CHUNK - HOLE_OVERHEAD, /* bytes of the largest request that a recent block serves */
+    QUICK_RECENT = 8,                        /* most larger blocks that are kept */
+    QUICK_WASTE = 32,                        /* part of a larger request by which a block for it may be too large */
+    QUICK_REST = 16384                       /* bytes of a hole that are cut at once, at most */
 };
 
 /* A kept block of no list; none if size is 0. */
@@ -65,35 +66,46 @@ static inline struct chunk *quick_pop(struct quick_lists *quick, size_t list)
 /* A block for a request of `size` bytes from the low end of the rest; NULL if that is too small. */
 void *quick_cut(const struct hole_space *space, size_t size);
 
-/* The newest recent block for a request that no list serves, in use now; NULL if there is none. Nearly hot. */
-static inline struct chunk *quick_take_recent(struct quick_lists *quick, size_t size)
+static inline void quick_count_served(struct quick_lists *quick)
 {
-    size_t need = (size + HOLE_OVERHEAD + HOLE_UNIT - 1) / HOLE_UNIT * HOLE_UNIT;
-    for (unsigned age = 0; age < QUICK_RECENT; age++) {
-        unsigned place = (quick->newest - age) % QUICK_RECENT;
-        struct quick_recent *recent = &quick->recent[place];
-        if (atomic_load_explicit(&recent->size, memory_order_relaxed) - need <= need / QUICK_WASTE) {
-            atomic_store_explicit(&recent->size, 0, memory_order_relaxed);
-            quick->newest -= age == 0;
-            chunk_set(recent->chunk, chunk_header(recent->chunk) ^ ~CHUNK_LOW);
-            return recent->chunk;
-        }
-    }
-    return NULL;
+    uint64_t served = atomic_load_explicit(&quick->served, memory_order_relaxed);
+    atomic_store_explicit(&quick->served, served + 1, memory_order_relaxed);
 }
 
-/* A kept block of the size for a request of at most QUICK_MAX bytes, in use now; NULL if there is none. Nearly hot. */
+/* A kept block of the size for a request of at most QUICK_CUT bytes, in use now; NULL if there is none. Nearly hot. */
 static inline void *quick_take_kept(struct quick_lists *quick, size_t size)
 {
-    struct chunk *chunk = LIKELY(size <= QUICK_CUT)
-                              ? quick_pop(quick, (size + HOLE_OVERHEAD + HOLE_UNIT - 1) / HOLE_UNIT)
-                              : quick_take_recent(quick, size);
+    struct chunk *chunk = quick_pop(quick, (size + HOLE_OVERHEAD + HOLE_UNIT - 1) / HOLE_UNIT);
     if (UNLIKELY(!chunk)) {
         return NULL;
     }
-    uint64_t served = atomic_load_explicit(&quick->served, memory_order_relaxed);
-    atomic_store_explicit(&quick->served, served + 1, memory_order_relaxed);
+    quick_count_served(quick);
     return chunk_block(chunk);
+}
+
+/* Empties a place. Returns its chunk, in use now. */
+static inline struct chunk *quick_take_place(struct quick_recent *recent)
+{
+    atomic_store_explicit(&recent->size, 0, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    chunk_set(recent->chunk, chunk_header(recent->chunk) ^ ~CHUNK_LOW);
+    return recent->chunk;
+}
+
+/* A recent block for a request of more than QUICK_CUT bytes, in use now, the newest that is large enough and hardly larger; NULL
+ * if there is none. */
+static inline void *quick_take_recent(struct quick_lists *quick, size_t size)
+{
+    size_t need = (size + HOLE_OVERHEAD + HOLE_UNIT - 1) / HOLE_UNIT * HOLE_UNIT;
+    for (unsigned age = 0; age < QUICK_RECENT; age++) {
+        struct quick_recent *recent = &quick->recent[(quick->newest - age) % QUICK_RECENT];
+        if (atomic_load_explicit(&recent->size, memory_order_relaxed) - need <= need / QUICK_WASTE) {
+            quick->newest -= age == 0;
+            quick_count_served(quick);
+            return chunk_block(quick_take_place(recent));
+        }
+    }
+    return NULL;
 }
 
 /* A kept block for a request of `size` bytes, or one cut from the rest; NULL if there is none. */
@@ -102,6 +114,9 @@ static inline void *quick_take(const struct hole_space *space, size_t size)
     if (!space->quick || size > QUICK_MAX) {
         return NULL;
     }
+    if (size > QUICK_CUT) {
+        return quick_take_recent(space->quick, size);
+    }
     void *block = quick_take_kept(space->quick, size);
     return LIKELY(block != NULL) ? block : quick_cut(space, size);
 }
@@ -109,7 +124,7 @@ static inline void *quick_take(const struct hole_space *space, size_t size)
 /* Is a chunk of this size too large for a list, but not for a recent block? */
 static inline bool quick_is_larger(size_t size)
 {
-    return size >= QUICK_LISTS * HOLE_UNIT && size <= QUICK_MAX + QUICK_MAX / QUICK_WASTE;
+    return size >= QUICK_LISTS * HOLE_UNIT && size <= QUICK_CHUNK;
 }
 
 /* Keeps a live block that no list takes as the newest of the recent ones. False if none of their places is empty. Nearly hot. */
@@ -122,6 +137,7 @@ static inline bool quick_keep_recent(struct quick_lists *quick, struct chunk *ch
             uint64_t header = chunk_header(chunk);
             chunk_set(chunk, header ^ ~CHUNK_LOW);
             recent->chunk = chunk;
+            atomic_signal_fence(memory_order_seq_cst);
             atomic_store_explicit(&recent->size, header & CHUNK_SIZE, memory_order_relaxed);
             quick->newest = place;
             return true;
@@ -130,7 +146,8 @@ static inline bool quick_keep_recent(struct quick_lists *quick, struct chunk *ch
     return false;
 }
 
-/* Keeps a live block. False, and nothing is done, if it is too large, or if enough of its size are kept. Nearly hot. */
+/* Keeps a live block. False, and nothing is done, if it is too large, if enough of its size are kept, or if no place of the recent
+ * ones is empty. Nearly hot. */
 static inline bool quick_keep(const struct hole_space *space, void *block)
 {
     struct quick_lists *quick = space->quick;
@@ -146,13 +163,14 @@ static inline bool quick_keep(const struct hole_space *space, void *block)
     }
     chunk->right = quick->first[list];
     chunk_set(chunk, header ^ ~CHUNK_LOW);
+    atomic_signal_fence(memory_order_seq_cst);
     quick->first[list] = chunk;
     atomic_store_explicit(&quick->room[list], (uint8_t)(room - 1), memory_order_relaxed);
     return true;
 }
 
-/* Keeps a live block of which quick_keep() did nothing, if it is not too large, in place of the oldest recent one. Returns that,
- * in use now, or the block itself: it is to become a hole. The heap's lock is held. */
+/* Keeps a live block that quick_keep() did not, if it is not too large, in place of one of the oldest recent ones. Returns that, in
+ * use now, or the block itself: it is to become a hole. */
 void *quick_replace(const struct hole_space *space, void *block);
 
 /* A block for a request of `size` bytes that quick_take() does not serve: cut from the hole that the fit chooses, the rest
@@ -176,7 +194,7 @@ struct quick_sum quick_sum(const struct hole_space *space);
 /* Requests served, ever. */
 uint64_t quick_served(const struct hole_space *space);
 
-/* Whether the lists hold kept blocks of their sizes, as many as they say. NULL, or a sentence. */
+/* Whether the lists hold kept blocks of their sizes, as many as they say, and the places kept blocks. NULL, or a sentence. */
 const char *quick_check(const struct hole_space *space);
 
 #endif

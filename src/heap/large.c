@@ -135,9 +135,7 @@ static void hole_free(cairn_heap *heap, struct pool *pool, void *block)
     if (heap->exact) {
         exact_freed(heap, holes_usable(block));
     }
-    void *gone = quick_replace(&heap->holes, block);
-    struct segment *segment = gone == block ? segment_of_record(pool) : holes_segment_of(chunk_of(gone));
-    holes_free(&heap->holes, segment, gone);
+    holes_free(&heap->holes, segment_of_record(pool), block);
     holes_changed(heap, before);
 }
 

@@ -762,7 +762,7 @@ static __attribute__((noinline)) void *serve_cut(struct owner *owner, size_t siz
 static __attribute__((noinline)) void *serve_kept(struct owner *owner, size_t size)
 {
     const cairn_heap *heap = owner->heap;
-    if (!heap || !heap->holes.quick || size < heap->pooled_end || size > QUICK_MAX) {
+    if (!heap || !heap->holes.quick || size < heap->pooled_end || size > QUICK_CUT) {
         return serve_slowly(owner, size);
     }
     void *kept = quick_take_kept(heap->holes.quick, size);
@@ -990,10 +990,12 @@ static inline bool free_to_full(struct owner *owner, struct pool *pool, void *ad
     return true;
 }
 
-static __attribute__((noinline)) void free_to_holes(struct pool *pool, void *address)
+/* A block that quick_keep() did not keep, or one that it replaces. */
+static __attribute__((noinline)) void free_to_holes(const struct hole_space *holes, struct pool *pool, void *address)
 {
     int saved = errno;
-    large_free(pool, address);
+    void *gone = quick_replace(holes, address);
+    large_free(gone == address ? pool : pagemap_get(gone), gone);
     errno = saved;
 }
 
@@ -1006,8 +1008,7 @@ static inline bool free_to_quick(struct owner *owner, struct pool *pool, void *a
         return false;
     }
     if (UNLIKELY(!quick_keep(holes, address))) {
-        free_to_holes(pool, address);
-        return true;
+        free_to_holes(holes, pool, address);
     }
     sweep_arm(owner, true);
     return true;

@@ -143,8 +143,8 @@ static __attribute__((noinline)) void *alloc_aligned_slow(cairn_heap *heap, stru
 {
     size_t mask = alignment - 1;
     size_t rounded = (size + mask) & ~mask;
-    if (rounded && rounded >= size && rounded < heap->pooled_end && !(alignment & mask) && !heap->meta.region &&
-        owner != &owner_none) {
+    if (rounded && rounded >= size && rounded < heap->pooled_end && !(alignment & mask) &&
+        alignment > heap->min_alignment && !heap->meta.region && owner != &owner_none) {
         unsigned class_index = class_of(heap, rounded);
         if (LIKELY(is_aligned_class(heap, class_index, mask))) {
             return owner_serve(owner, class_index, size);
@@ -367,7 +367,7 @@ static inline void *move_kept(struct owner *owner, struct pool *pool, void *bloc
 }
 
 /* Resizes a block of a hole: by keeping it for another and taking one that was kept, or one of a pool if it shrinks as far,
- * or in place, with some room for the next time, as larger ones always are: there is more to copy. NULL if that is not enough. */
+ * or in place, with some room for the next time, as larger ones are first: there is more to copy. NULL if that is not enough. */
 static inline void *resize_kept(struct owner *owner, struct pool *pool, void *block, size_t size)
 {
     cairn_heap *heap = owner->heap;

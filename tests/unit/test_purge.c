@@ -268,6 +268,34 @@ static void what_is_cooled_for_a_part_of_what_is_taken_does_not_raise_the_bound(
     cairn_heap_destroy(heap);
 }
 
+/* Bytes that a heap purges in `rounds` rounds of a swing, after as many in which it learns what it may keep. */
+static size_t purged_in_swings(size_t part, unsigned rounds)
+{
+    enum { LIVE = 512 };
+    cairn_heap *heap = heap_that_keeps(0);
+    heap->keep_step = 20;
+    heap->keep_most = 40;
+    heap->cool_part = part;
+    void **blocks = fill_pools(heap, LIVE);
+    swing(heap, rounds);
+    size_t learned = stats_of(heap)->purged_bytes;
+    swing(heap, rounds);
+    size_t purged = stats_of(heap)->purged_bytes - learned;
+    heap_is_sound(heap);
+    free(blocks);
+    cairn_heap_destroy(heap);
+    return purged;
+}
+
+static void a_swing_is_purged_again_and_again_only_if_its_part_is_small(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 40, SWING_PAGES = 96 * POOL };
+    assert_true(purged_in_swings(1, ROUNDS) >=
+                ROUNDS * SWING_PAGES);                /* half of what is taken is purged: less than the whole */
+    assert_int_equal(purged_in_swings(4, ROUNDS), 0); /* more than twice a quarter */
+}
+
 static void a_small_heap_bears_some_cooling_once(void **state)
 {
     (void)state;
@@ -275,12 +303,13 @@ static void a_small_heap_bears_some_cooling_once(void **state)
     void **blocks = fill_pools(heap, 16);
     assert_true(heap->held_peak < COOL_ONCE);
     heap->cool_part = 4;
+    heap->keep_most = 4 * heap->keep_step;
     unsigned percent = heap->keep_percent;
     heap_cooled(heap, COOL_ONCE);
     assert_int_equal(heap->keep_percent, percent);
     heap_cooled(heap, 1);
-    assert_int_equal(heap->keep_percent, heap->keep_most);
-    assert_true(percent < heap->keep_most);
+    assert_int_equal(heap->keep_percent, heap->keep_most); /* at once */
+    assert_true(percent + heap->keep_step < heap->keep_most);
     free(blocks);
     cairn_heap_destroy(heap);
 }
@@ -388,6 +417,7 @@ int main(void)
         cmocka_unit_test(a_pool_taken_again_before_the_delay_keeps_its_pages),
         cmocka_unit_test(a_heap_that_cools_the_same_pages_again_and_again_keeps_up_to_twice_as_much),
         cmocka_unit_test(what_is_cooled_for_a_part_of_what_is_taken_does_not_raise_the_bound),
+        cmocka_unit_test(a_swing_is_purged_again_and_again_only_if_its_part_is_small),
         cmocka_unit_test(a_small_heap_bears_some_cooling_once),
         cmocka_unit_test(a_cached_mapping_never_raises_the_peak),
         cmocka_unit_test(the_delay_grows_while_what_is_purged_is_needed_again_and_falls_back),

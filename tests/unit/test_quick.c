@@ -147,8 +147,9 @@ static void what_is_kept_serves_before_a_request_is_refused(void **state)
     for (size_t i = 0; i < BLOCKS; i++) {
         cairn_free(heap, blocks[i]);
     }
+    size_t kept = quick_sum(&heap->holes).blocks;
     cairn_free(heap, larger);
-    assert_true(quick_sum(&heap->holes).blocks > BLOCKS);
+    assert_int_equal(quick_sum(&heap->holes).blocks, kept + 1);
     void *large = get(heap, LIMIT - 1024);
     assert_int_equal(stats_of(heap)->requests_failed, 0);
     heap_is_sound(heap);
@@ -230,7 +231,7 @@ static void a_larger_block_serves_what_is_hardly_smaller(void **state)
 {
     (void)state;
     cairn_heap *heap = packed_heap(0);
-    void *too_large = get(heap, QUICK_MAX + QUICK_MAX / QUICK_WASTE + HOLE_UNIT);
+    void *too_large = get(heap, QUICK_MAX + 1);
     void *blocks[2];
     get_large(heap, blocks, COUNT_OF(blocks));
     size_t size = LARGE + LARGE_STEP;
@@ -245,7 +246,9 @@ static void a_larger_block_serves_what_is_hardly_smaller(void **state)
     void *block = get(heap, least);
     assert_ptr_equal(block, blocks[1]);
     assert_true(cairn_usable_size(block) >= size);
-    assert_ptr_equal(get(heap, LARGE), blocks[0]);
+    char *zeros = cairn_calloc(heap, 1, LARGE);
+    assert_ptr_equal(zeros, blocks[0]);
+    assert_true(bytes_are(zeros, 0, LARGE));
     heap_is_sound(heap);
     cairn_free(heap, blocks[1]);
     assert_ptr_not_equal(get(heap, least - HOLE_UNIT), blocks[1]);
@@ -257,6 +260,80 @@ static void a_larger_block_serves_what_is_hardly_smaller(void **state)
     assert_int_equal(quick_sum(&heap->holes).blocks, 1);
     cairn_free(heap, too_large);
     assert_int_equal(quick_sum(&heap->holes).blocks, 1);
+    cairn_heap_destroy(heap);
+}
+
+static void a_request_of_any_size_gets_its_own_block_back(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {QUICK_CUT - HOLE_OVERHEAD,
+                                   QUICK_CUT - HOLE_OVERHEAD + 1,
+                                   QUICK_CUT,
+                                   QUICK_CUT + 1,
+                                   3000,
+                                   QUICK_MAX - HOLE_UNIT,
+                                   QUICK_MAX};
+    cairn_heap *heap = packed_heap(0);
+    (void)get(heap, KIB(64)); /* the peak stays where it is */
+    large_flush(heap);
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        void *block = get(heap, sizes[i]);
+        (void)get(heap, SIZE);
+        size_t kept = quick_sum(&heap->holes).blocks;
+        cairn_free(heap, block);
+        assert_int_equal(quick_sum(&heap->holes).blocks, kept + 1);
+        assert_ptr_equal(get(heap, sizes[i]), block);
+        heap_is_sound(heap);
+    }
+    cairn_heap_destroy(heap);
+}
+
+static void a_place_that_was_emptied_takes_the_next_block(void **state)
+{
+    (void)state;
+    enum { COUNT = QUICK_RECENT + 2, MIDDLE = 3 };
+    cairn_heap *heap = packed_heap(0);
+    void *blocks[COUNT];
+    get_large(heap, blocks, COUNT);
+    for (size_t i = 0; i < QUICK_RECENT; i++) {
+        cairn_free(heap, blocks[i]);
+    }
+    assert_ptr_equal(get(heap, LARGE + MIDDLE * LARGE_STEP), blocks[MIDDLE]);
+    for (size_t i = QUICK_RECENT; i < COUNT; i++) {
+        cairn_free(heap, blocks[i]);
+        assert_int_equal(quick_sum(&heap->holes).blocks, QUICK_RECENT);
+        heap_is_sound(heap);
+    }
+    assert_true(bytes_are(blocks[MIDDLE], (LARGE + MIDDLE * LARGE_STEP) & 0x7F, LARGE + MIDDLE * LARGE_STEP));
+    for (size_t i = COUNT; i-- > QUICK_RECENT;) {
+        assert_ptr_equal(get(heap, LARGE + i * LARGE_STEP), blocks[i]);
+    }
+    heap_is_sound(heap);
+    cairn_heap_destroy(heap);
+}
+
+/* As free() of an object's block in an extension module, which does not hold the GIL, perhaps: nothing that is kept is touched. */
+static void a_larger_block_freed_as_another_heaps_becomes_a_hole(void **state)
+{
+    (void)state;
+    enum { COUNT = QUICK_RECENT + 1 };
+    cairn_heap *heap = packed_heap(0);
+    void *blocks[COUNT];
+    get_large(heap, blocks, COUNT);
+    front_free(blocks[0]);
+    assert_int_equal(quick_sum(&heap->holes).blocks, 0);
+    heap_is_sound(heap);
+    for (size_t i = 1; i < COUNT; i++) {
+        cairn_free(heap, blocks[i]);
+    }
+    void *block = get(heap, LARGE + LARGE_STEP); /* the place of the oldest is empty and knows a block in use */
+    assert_ptr_equal(block, blocks[1]);
+    void *other = get(heap, 3 * LARGE);
+    size_t kept = quick_sum(&heap->holes).blocks;
+    front_free(other);
+    assert_int_equal(quick_sum(&heap->holes).blocks, kept);
+    assert_true(bytes_are(block, (LARGE + LARGE_STEP) & 0x7F, LARGE + LARGE_STEP));
+    heap_is_sound(heap);
     cairn_heap_destroy(heap);
 }
 
@@ -407,6 +484,9 @@ int main(void)
         cmocka_unit_test(zeros_are_zeros_in_a_block_that_was_kept),
         cmocka_unit_test(of_larger_blocks_those_freed_last_are_kept),
         cmocka_unit_test(a_larger_block_serves_what_is_hardly_smaller),
+        cmocka_unit_test(a_request_of_any_size_gets_its_own_block_back),
+        cmocka_unit_test(a_place_that_was_emptied_takes_the_next_block),
+        cmocka_unit_test(a_larger_block_freed_as_another_heaps_becomes_a_hole),
         cmocka_unit_test(a_buffer_cut_short_goes_to_a_pool),
         cmocka_unit_test(what_creeps_has_room_for_the_next_steps),
         cmocka_unit_test(room_that_is_refused_refuses_no_growth),

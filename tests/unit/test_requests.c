@@ -443,6 +443,10 @@ static void a_heap_that_is_told_so_serves_a_few_requests_of_a_class_from_holes(v
     assert_int_equal(from_holes(heap, 128, 8), 0);
     assert_int_equal(from_holes(heap, 400, 8), 3);
     assert_int_equal(from_holes(heap, 400, 8), 0); /* they are counted for good */
+    size_t before = stats_of(heap)->large_blocks;
+    void *block = cairn_alloc_aligned(heap, 8, 600); /* no more than any request has: one of the few */
+    assert_int_equal(stats_of(heap)->large_blocks, before + 1);
+    cairn_free(heap, block);
 }
 
 static void usable_size_of_null_is_0(void **state)
