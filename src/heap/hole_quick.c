@@ -69,13 +69,19 @@ void *quick_cut(const struct hole_space *space, size_t size)
     return chunk_block(chunk);
 }
 
+/* Makes a chunk, in use now, a hole. */
+static void make_hole(struct hole_space *space, struct chunk *chunk)
+{
+    holes_free(space, holes_segment_of(chunk), chunk_block(chunk));
+}
+
 static void flush_rest(struct hole_space *space)
 {
     struct chunk *rest = space->quick->rest;
     if (rest) {
         set_rest(space->quick, NULL, 0);
         chunk_set(rest, chunk_header(rest) ^ ~CHUNK_LOW);
-        holes_free(space, holes_segment_of(rest), chunk_block(rest));
+        make_hole(space, rest);
     }
 }
 
@@ -113,14 +119,13 @@ void quick_flush(struct hole_space *space)
     }
     for (size_t list = 0; quick && list < QUICK_LISTS; list++) {
         for (struct chunk *chunk; (chunk = quick_pop(quick, list)) != NULL;) {
-            holes_free(space, holes_segment_of(chunk), chunk_block(chunk));
+            make_hole(space, chunk);
         }
     }
     for (unsigned place = 0; quick && place < QUICK_RECENT; place++) {
         struct quick_recent *recent = &quick->recent[place];
         if (atomic_load_explicit(&recent->size, memory_order_relaxed)) {
-            struct chunk *chunk = quick_take_place(recent);
-            holes_free(space, holes_segment_of(chunk), chunk_block(chunk));
+            make_hole(space, quick_take_place(recent));
         }
     }
 }

@@ -990,13 +990,14 @@ static inline bool free_to_full(struct owner *owner, struct pool *pool, void *ad
     return true;
 }
 
-/* A block that quick_keep() did not keep, or one that it replaces. */
-static __attribute__((noinline)) void free_to_holes(const struct hole_space *holes, struct pool *pool, void *address)
+/* A block that quick_keep() did not keep, or one that it replaces: true then. */
+static __attribute__((noinline)) bool free_to_holes(const struct hole_space *holes, struct pool *pool, void *address)
 {
     int saved = errno;
     void *gone = quick_replace(holes, address);
     large_free(gone == address ? pool : pagemap_get(gone), gone);
     errno = saved;
+    return gone != address;
 }
 
 /* A block of a hole in a heap that has quick lists. Nearly hot. */
@@ -1007,10 +1008,9 @@ static inline bool free_to_quick(struct owner *owner, struct pool *pool, void *a
     if (!holes->quick || pool_kind_of(pool) != POOL_SEGMENT || !block_checks(holes, segment, address)) {
         return false;
     }
-    if (UNLIKELY(!quick_keep(holes, address))) {
-        free_to_holes(holes, pool, address);
+    if (LIKELY(quick_keep(holes, address)) || free_to_holes(holes, pool, address)) {
+        sweep_arm(owner, true);
     }
-    sweep_arm(owner, true);
     return true;
 }
 
